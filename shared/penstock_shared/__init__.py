@@ -1,0 +1,1 @@
+"""Ground floor: words, errors, settings, the ledger, the broker. Imports neither side."""

@@ -1,0 +1,164 @@
+"""Every error that Penstock raises on purpose.
+
+PenstockError
+├── InvalidRequest            the caller must change the request
+│   ├── ContextTooLong
+│   ├── UnknownTier
+│   └── IdempotencyConflict
+├── JobNotFound
+├── JobNotSucceeded           the job ended without an answer
+│   ├── JobFailed
+│   ├── JobCancelled
+│   ├── JobExpired
+│   └── JobDead
+├── ResultTimeout             the job goes on, the wait is over
+├── SettingsError             penstock.toml or the environment is wrong
+├── SchemaMismatch            the ledger has another schema version
+├── HomeInUse                 another stack runs on this home
+├── Unavailable               try again later, nothing is lost
+│   ├── LedgerUnavailable
+│   └── BrokerUnavailable
+└── EngineError               the engine refused or died
+
+``exit_status`` follows sysexits.h, so that scripts can tell the cases apart.
+"""
+
+from typing import ClassVar
+
+
+class PenstockError(Exception):
+    """Root of the tree: one line that says what is wrong and what to do."""
+
+    code: ClassVar[str] = "penstock_error"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    exit_status: ClassVar[int] = 70
+
+    @property
+    def message(self) -> str:
+        """The line for the person."""
+        return str(self)
+
+
+class InvalidRequest(PenstockError):
+    """The request cannot be accepted as it is."""
+
+    code = "invalid_request"
+    http_status = 400
+    exit_status = 65
+
+
+class ContextTooLong(InvalidRequest):
+    """Prompt and max_tokens do not fit into any tier."""
+
+    code = "context_too_long"
+
+
+class UnknownTier(InvalidRequest):
+    """The request names a tier that the settings do not have."""
+
+    code = "unknown_tier"
+
+
+class IdempotencyConflict(InvalidRequest):
+    """The idempotency key was used before, with another request."""
+
+    code = "idempotency_conflict"
+    http_status = 409
+
+
+class JobNotFound(PenstockError):
+    """The ledger has no such job."""
+
+    code = "job_not_found"
+    http_status = 404
+    exit_status = 66
+
+
+class JobNotSucceeded(PenstockError):
+    """The job ended, and there is no answer."""
+
+    code = "job_not_succeeded"
+    exit_status = 1
+
+
+class JobFailed(JobNotSucceeded):
+    """The request could not be served."""
+
+    code = "job_failed"
+
+
+class JobCancelled(JobNotSucceeded):
+    """The caller withdrew the job."""
+
+    code = "job_cancelled"
+
+
+class JobExpired(JobNotSucceeded):
+    """The deadline passed before the answer was there."""
+
+    code = "job_expired"
+
+
+class JobDead(JobNotSucceeded):
+    """Every attempt was lost."""
+
+    code = "job_dead"
+
+
+class ResultTimeout(PenstockError, TimeoutError):
+    """The wait is over; the job itself goes on."""
+
+    code = "result_timeout"
+    http_status = 408
+    retryable = True
+    exit_status = 75
+
+
+class SettingsError(PenstockError):
+    """A setting is wrong, unknown or missing."""
+
+    code = "settings_error"
+    exit_status = 78
+
+
+class SchemaMismatch(PenstockError):
+    """The ledger's schema is not the one that this version of Penstock was written for."""
+
+    code = "schema_mismatch"
+    exit_status = 78
+
+
+class HomeInUse(PenstockError):
+    """Another stack is running on this home."""
+
+    code = "home_in_use"
+    exit_status = 73
+
+
+class Unavailable(PenstockError):
+    """A service that Penstock needs does not answer."""
+
+    code = "unavailable"
+    http_status = 503
+    retryable = True
+    exit_status = 69
+
+
+class LedgerUnavailable(Unavailable):
+    """The ledger's database does not answer."""
+
+    code = "ledger_unavailable"
+
+
+class BrokerUnavailable(Unavailable):
+    """Redis does not answer."""
+
+    code = "broker_unavailable"
+
+
+class EngineError(PenstockError):
+    """The engine could not be started, refused a request, or died."""
+
+    code = "engine_error"
+    exit_status = 70

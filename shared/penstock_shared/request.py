@@ -1,0 +1,222 @@
+"""A request: what a caller wants, checked once, frozen, the same on every way in."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from penstock_shared import clock
+from penstock_shared.errors import InvalidRequest
+from penstock_shared.words import TaskType
+
+MAX_PROMPT_BYTES: Final = 4 * 1024 * 1024
+MAX_METADATA_BYTES: Final = 64 * 1024
+LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Message(BaseModel):
+    """One turn of a chat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Sampling(BaseModel):
+    """How the engine draws tokens; names and meaning are those of vLLM and OpenAI.
+
+    The default temperature is 0: the same prompt gives the same answer, which can be cached.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(256, ge=1, le=1_000_000)
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    min_p: float = Field(0.0, ge=0, le=1)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    repetition_penalty: float = Field(1.0, gt=0, le=2)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field((), max_length=16)
+    ignore_eos: bool = False
+    min_tokens: int = Field(0, ge=0)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """True when the same prompt gives the same answer."""
+        return self.temperature == 0
+
+
+class Request(BaseModel):
+    """One prompt with everything that its caller says about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    sampling: Sampling = Sampling()
+    tier: Name | None = None
+    task_type: TaskType | None = None
+    tenant: Name = "default"
+    workflow: Name | None = None
+    deadline_ms: int | None = Field(None, le=LAST_MS)
+    idempotency_key: Name | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    cache: bool = True
+
+    @classmethod
+    def build(
+        cls,
+        prompt: str | Sequence[Mapping[str, Any] | Message],
+        *,
+        deadline: datetime | timedelta | float | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Make a request from a prompt (or chat messages) and flat keyword arguments.
+
+        ``deadline`` is a moment, or a timedelta or a number of seconds from now. Sampling
+        parameters stand beside the other fields. Raises InvalidRequest, in one line.
+        """
+        if isinstance(prompt, str):
+            prompt = [Message(role="user", content=prompt)]
+        elif not isinstance(prompt, Sequence):
+            raise InvalidRequest("the prompt must be text or a list of messages")
+        sampling = {name: fields.pop(name) for name in list(fields) if name in _SAMPLING_FIELDS}
+        unknown = fields.keys() - cls.model_fields.keys()
+        if unknown:
+            raise InvalidRequest(f"unknown parameter {sorted(unknown)[0]!r}; {_known_parameters()}")
+        given = {name: value for name, value in fields.items() if value is not None}
+        try:
+            return cls.model_validate(
+                {
+                    "messages": list(prompt),
+                    "sampling": {k: v for k, v in sampling.items() if v is not None},
+                    "deadline_ms": _deadline_ms(deadline),
+                    **given,
+                }
+            )
+        except ValidationError as error:
+            raise InvalidRequest(_first_line(error)) from None
+
+    @model_validator(mode="after")
+    def _is_servable(self) -> Self:
+        size = sum(len(message.content.encode(errors="replace")) for message in self.messages)
+        if size > MAX_PROMPT_BYTES:
+            raise ValueError(
+                f"the prompt has {size:,} bytes and a request may have {MAX_PROMPT_BYTES:,}; "
+                "split the text"
+            )
+        for message in self.messages:
+            _check_text(message.content)
+        if not any(m.content.strip() for m in self.messages if m.role == "user"):
+            raise ValueError("the prompt is empty; write what you want to ask")
+        if self.messages[-1].role != "user":
+            raise ValueError("the last message must have the role 'user'")
+        if self.sampling.min_tokens > self.sampling.max_tokens:
+            raise ValueError("min_tokens is larger than max_tokens")
+        if len(json.dumps(self.metadata)) > MAX_METADATA_BYTES:
+            raise ValueError(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
+        return self
+
+    @property
+    def question(self) -> str:
+        """The last user message."""
+        return self.messages[-1].content
+
+    @property
+    def text(self) -> str:
+        """All messages, for signals and length."""
+        return "\n".join(message.content for message in self.messages)
+
+    def digest(self) -> str:
+        """Fingerprint of what an idempotency key stands for: everything but the key itself."""
+        body = self.model_dump_json(exclude={"idempotency_key", "deadline_ms"})
+        return hashlib.sha256(body.encode()).hexdigest()
+
+
+_SAMPLING_FIELDS: Final = frozenset(Sampling.model_fields)
+_QUOTES: Final = re.compile("[\"'`“‘«]")
+
+
+def normalize(text: str) -> str:
+    """The form in which two prompts are the same text: NFC, outer and repeated blanks folded.
+
+    Line structure, indentation and letter case stay, because code and names depend on them, and
+    so does every blank of a text with quotes.
+    """
+    lines = unicodedata.normalize("NFC", text).strip("\n").splitlines()
+    if len(lines) <= 1:
+        lines = [line.strip() for line in lines]
+    if _QUOTES.search(text):
+        return "\n".join(line.rstrip() for line in lines).rstrip()
+    return "\n".join(_folded(line) for line in lines).rstrip()
+
+
+def _folded(line: str) -> str:
+    indentation = line[: len(line) - len(line.lstrip())]
+    return (indentation + " ".join(line.split())).rstrip()
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text:
+        raise ValueError("the prompt contains a NUL byte; remove it or decode the file first")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the prompt is not valid Unicode (a lone surrogate)") from None
+
+
+def _deadline_ms(deadline: datetime | timedelta | float | None) -> int | None:
+    if deadline is None:
+        return None
+    now = clock.now_ms()
+    try:
+        if isinstance(deadline, datetime):
+            moment = clock.from_datetime(deadline)
+        elif isinstance(deadline, timedelta):
+            moment = now + round(deadline.total_seconds() * 1000)
+        else:
+            moment = now + round(float(deadline) * 1000)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRequest(
+            "the deadline must be a moment, a timedelta or a number of seconds"
+        ) from None
+    if moment <= now:
+        raise InvalidRequest("the deadline has passed already")
+    return moment
+
+
+def _known_parameters() -> str:
+    names = sorted((Request.model_fields.keys() | _SAMPLING_FIELDS) - {"sampling", "deadline_ms"})
+    return "known are " + ", ".join([*names, "deadline"])
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "sampling")
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

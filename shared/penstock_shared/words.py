@@ -1,0 +1,59 @@
+"""The words of Penstock, one for each thing, as they stand in code, tables and metrics."""
+
+from enum import StrEnum
+
+
+class TaskType(StrEnum):
+    """What kind of task a prompt asks for; the router's main signal."""
+
+    FACTUAL_QA = "factual_qa"
+    CODE = "code"
+    REASONING = "reasoning"
+    TRANSLATION = "translation"
+    SUMMARIZATION = "summarization"
+    LONG_CONTEXT = "long_context"
+    CREATIVE = "creative"
+    CHAT = "chat"
+
+
+class JobState(StrEnum):
+    """Where a job stands. ``queued`` and ``running`` are open, the others are terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # its request cannot be served, today or later
+    CANCELLED = "cancelled"  # the caller withdrew it
+    EXPIRED = "expired"  # its deadline passed first
+    DEAD = "dead"  # every attempt that it may have was lost
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing will change this job any more."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class Source(StrEnum):
+    """Where an answer came from."""
+
+    ENGINE = "engine"
+    EXACT = "exact"  # the cache had this very prompt
+    SEMANTIC = "semantic"  # the cache had a prompt that means the same
+    JOINED = "joined"  # an identical prompt was in the engine already
+
+    @property
+    def is_cached(self) -> bool:
+        """True when the engine did nothing for this job."""
+        return self is not Source.ENGINE
+
+
+class AttemptOutcome(StrEnum):
+    """How one claim ended."""
+
+    CLAIMED = "claimed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RELEASED = "released"  # given back unfinished: drain, shutdown
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    LOST = "lost"  # the lease ran out: the worker died or froze
