@@ -1,0 +1,183 @@
+"""Claims: a worker's leased, fenced hold on a job."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, or_, select, update
+
+from penstock_shared.ledger.accepting import chunks
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Attempt, Job
+from penstock_shared.request import Request
+from penstock_shared.words import AttemptOutcome, JobState
+
+
+class Claim(NamedTuple):
+    """A job that this worker holds. Only the holder of ``fence`` may settle it."""
+
+    job_id: str
+    fence: int
+    request: Request
+    created_ms: int
+    deadline_ms: int | None
+
+
+class Verdicts(NamedTuple):
+    """What the ledger says about jobs that a worker holds."""
+
+    lost: frozenset[str]  # another claim was made, or the job ended without us
+    cancelled: frozenset[str]
+
+
+def claim(
+    database: Database, job_ids: Sequence[str], *, worker_id: str, lease_ms: int, now_ms: int
+) -> list[Claim]:
+    """Claim those of the jobs that are queued and due, in one statement."""
+    due = or_(Job.not_before_ms.is_(None), Job.not_before_ms <= now_ms)
+    alive = or_(Job.deadline_ms.is_(None), Job.deadline_ms > now_ms)
+    statement = (
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value, due, alive)
+        .values(
+            state=JobState.RUNNING.value,
+            fence=Job.fence + 1,
+            attempts=Job.attempts + 1,
+            worker_id=worker_id,
+            lease_until_ms=now_ms + lease_ms,
+        )
+        .returning(Job.id, Job.fence, Job.request, Job.created_ms, Job.deadline_ms)
+    )
+    with database.write() as connection:
+        rows = connection.execute(statement).all()
+        if rows:
+            connection.execute(insert(Attempt), [_attempt(r, worker_id, now_ms) for r in rows])
+        if len(rows) < len(job_ids):
+            _expire(connection, job_ids, now_ms)
+    order = {job_id: place for place, job_id in enumerate(job_ids)}
+    return sorted((_claim(row) for row in rows), key=lambda claim: order[claim.job_id])
+
+
+def renew(
+    database: Database, claims: Iterable[Claim], *, worker_id: str, lease_ms: int, now_ms: int
+) -> Verdicts:
+    """Prolong the leases of held jobs, and learn which are lost or to be cancelled."""
+    fences = {claim.job_id: claim.fence for claim in claims}
+    held: dict[str, bool] = {}
+    with database.write() as connection:
+        for some in chunks(fences):
+            mine = (
+                Job.id.in_(some),
+                Job.worker_id == worker_id,
+                Job.state == JobState.RUNNING.value,
+            )
+            rows = connection.execute(
+                update(Job)
+                .where(*mine)
+                .values(lease_until_ms=now_ms + lease_ms)
+                .returning(Job.id, Job.fence, Job.cancel_requested)
+            )
+            held.update((r.id, r.cancel_requested) for r in rows if r.fence == fences[r.id])
+    return Verdicts(
+        lost=frozenset(fences.keys() - held.keys()),
+        cancelled=frozenset(job_id for job_id, wanted in held.items() if wanted),
+    )
+
+
+def release(database: Database, claims: Sequence[Claim], now_ms: int) -> None:
+    """Make unfinished jobs claimable again; the attempt does not count.
+
+    Their messages are the caller's to return to the queue.
+    """
+    with database.write() as connection:
+        for held in claims:
+            given_back = connection.execute(
+                update(Job)
+                .where(Job.id == held.job_id, Job.fence == held.fence)
+                .where(Job.state == JobState.RUNNING.value)
+                .values(
+                    state=JobState.QUEUED.value,
+                    attempts=Job.attempts - 1,
+                    worker_id=None,
+                    lease_until_ms=None,
+                )
+            )
+            if given_back.rowcount:
+                connection.execute(
+                    update(Attempt)
+                    .where(Attempt.job_id == held.job_id, Attempt.fence == held.fence)
+                    .values(outcome=AttemptOutcome.RELEASED.value, ended_ms=now_ms)
+                )
+
+
+def abandon(database: Database, claims: Sequence[Claim]) -> None:
+    """Let the leases of lost jobs run out now, so that the next sweep requeues them."""
+    with database.write() as connection:
+        for held in claims:
+            connection.execute(
+                update(Job)
+                .where(Job.id == held.job_id, Job.fence == held.fence)
+                .where(Job.state == JobState.RUNNING.value)
+                .values(lease_until_ms=0)
+            )
+
+
+def states(database: Database, job_ids: Sequence[str]) -> dict[str, JobState]:
+    """The states of those of the jobs that exist."""
+    found: dict[str, JobState] = {}
+    with database.read() as connection:
+        for some in chunks(job_ids):
+            rows = connection.execute(select(Job.id, Job.state).where(Job.id.in_(some)))
+            found.update((row.id, JobState(row.state)) for row in rows)
+    return found
+
+
+def cancel(database: Database, job_ids: Sequence[str], now_ms: int) -> dict[str, JobState]:
+    """Withdraw jobs: a queued one ends at once, a running one as soon as its worker hears of it.
+
+    Returns the states afterwards; unknown ids are left out.
+    """
+    with database.write() as connection:
+        for some in chunks(job_ids):
+            connection.execute(
+                update(Job)
+                .where(Job.id.in_(some), Job.state == JobState.QUEUED.value)
+                .values(
+                    state=JobState.CANCELLED.value,
+                    finished_ms=now_ms,
+                    error="cancelled by the caller before it started",
+                )
+            )
+            connection.execute(
+                update(Job)
+                .where(Job.id.in_(some), Job.state == JobState.RUNNING.value)
+                .values(cancel_requested=True)
+            )
+    return states(database, job_ids)
+
+
+def _expire(connection: Any, job_ids: Sequence[str], now_ms: int) -> None:
+    connection.execute(
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value, Job.deadline_ms <= now_ms)
+        .values(
+            state=JobState.EXPIRED.value,
+            finished_ms=now_ms,
+            error="the deadline passed before a worker was free",
+        )
+    )
+
+
+def _attempt(row: Any, worker_id: str, now_ms: int) -> dict[str, Any]:
+    return {
+        "job_id": row.id,
+        "fence": row.fence,
+        "worker_id": worker_id,
+        "outcome": AttemptOutcome.CLAIMED.value,
+        "started_ms": now_ms,
+        "waste_pusd": 0,
+    }
+
+
+def _claim(row: Any) -> Claim:
+    request = Request.model_validate_json(row.request)
+    return Claim(row.id, row.fence, request, row.created_ms, row.deadline_ms)

@@ -1,0 +1,163 @@
+"""The ledger's tables.
+
+Times are milliseconds since 1970 (``_ms``), money is picodollars (``_pusd``).
+"""
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = String(64)
+Label = String(200)
+
+
+def _partial_index(name: str, where: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+class Table(DeclarativeBase):
+    """Root of the tables."""
+
+    type_annotation_map = {int: BigInteger}  # noqa: RUF012 - SQLAlchemy's own interface
+
+
+class Job(Table):
+    """A request that was accepted. The row is the job; the Celery message only wakes a worker."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant: Mapped[str] = mapped_column(Label)
+    workflow: Mapped[str | None] = mapped_column(Label)
+    tier: Mapped[str] = mapped_column(Label)
+    reason: Mapped[str] = mapped_column(Text)
+    task_type: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    request: Mapped[str] = mapped_column(Text)  # JSON of penstock_shared.request.Request
+    idempotency_key: Mapped[str | None] = mapped_column(Label)
+    digest: Mapped[str] = mapped_column(String(64))
+    created_ms: Mapped[int]
+    deadline_ms: Mapped[int | None]
+    not_before_ms: Mapped[int | None]
+    published_ms: Mapped[int | None]  # NULL: still in the outbox
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)  # grows with every claim
+    worker_id: Mapped[str | None] = mapped_column(Id)
+    lease_until_ms: Mapped[int | None]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None] = mapped_column(Text)
+    finished_ms: Mapped[int | None]
+
+    __table_args__ = (
+        Index("uq_jobs_idempotency", "tenant", "idempotency_key", unique=True),
+        _partial_index("ix_jobs_outbox", "published_ms IS NULL AND state = 'queued'", "created_ms"),
+        _partial_index("ix_jobs_leases", "state = 'running'", "lease_until_ms"),
+        _partial_index("ix_jobs_deadlines", "state = 'queued'", "deadline_ms"),
+        _partial_index("ix_jobs_waiting", "state = 'queued'", "tier", "published_ms"),
+        Index("ix_jobs_created", "created_ms"),
+    )
+
+
+class Attempt(Table):
+    """One claim of a job, and how it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[str] = mapped_column(Id)
+    outcome: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    started_ms: Mapped[int]
+    ended_ms: Mapped[int | None]
+    waste_pusd: Mapped[int] = mapped_column(default=0)
+
+
+class JobResult(Table):
+    """The answer of a job that succeeded."""
+
+    __tablename__ = "results"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    finish_reason: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(16))
+    source_detail: Mapped[str | None] = mapped_column(Text)  # why the cache served this entry
+    entry_id: Mapped[int | None]
+    model: Mapped[str] = mapped_column(Text)
+    revision: Mapped[str | None] = mapped_column(Label)
+    quantization: Mapped[str | None] = mapped_column(Label)
+    speculation: Mapped[str | None] = mapped_column(Text)
+    prompt_tokens: Mapped[int]
+    cached_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    queue_ms: Mapped[int]
+    prefill_ms: Mapped[int]
+    decode_ms: Mapped[int]
+    created_ms: Mapped[int]
+
+
+class Charge(Table):
+    """What a job cost its tenant: one row for each job that succeeded."""
+
+    __tablename__ = "charges"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    tenant: Mapped[str] = mapped_column(Label)
+    tier: Mapped[str] = mapped_column(Label)
+    worker_id: Mapped[str] = mapped_column(Id)
+    amount_pusd: Mapped[int]
+    created_ms: Mapped[int]
+
+    __table_args__ = (Index("ix_charges_created", "created_ms"),)
+
+
+class CacheEntry(Table):
+    """One cached answer with the question that it answers."""
+
+    __tablename__ = "cache_entries"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)  # partition and normalized question
+    partition: Mapped[str] = mapped_column(String(64))
+    tenant: Mapped[str] = mapped_column(Label)
+    tier: Mapped[str] = mapped_column(Label)
+    question: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    finish_reason: Mapped[str] = mapped_column(String(32))
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    charge_pusd: Mapped[int]  # what the answer cost when it was made
+    encoder: Mapped[str | None] = mapped_column(Text)
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32, length 1, little endian
+    created_ms: Mapped[int]
+    expires_ms: Mapped[int]
+
+    __table_args__ = (Index("ix_cache_entries_tier", "tier", "id"),)
+
+
+class WorkerTime(Table):
+    """One life of one worker, and what its time was spent on."""
+
+    __tablename__ = "worker_time"
+
+    worker_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tier: Mapped[str] = mapped_column(Label)
+    host: Mapped[str] = mapped_column(Label)
+    price_per_hour_pusd: Mapped[int]
+    started_ms: Mapped[int]
+    seen_ms: Mapped[int]  # last heartbeat
+    ended_ms: Mapped[int | None]
+    paid_pusd: Mapped[int] = mapped_column(default=0)  # price x time so far
+    charged_pusd: Mapped[int] = mapped_column(default=0)
+    waste_pusd: Mapped[int] = mapped_column(default=0)
+    idle_pusd: Mapped[int] = mapped_column(default=0)
+
+
+class Duty(Table):
+    """Something that one worker at a time does for all: sweeping."""
+
+    __tablename__ = "duties"
+
+    name: Mapped[str] = mapped_column(Label, primary_key=True)
+    holder: Mapped[str] = mapped_column(Id)
+    until_ms: Mapped[int]

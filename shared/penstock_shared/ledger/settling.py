@@ -1,0 +1,223 @@
+"""Settlement: what ended is written in one commit, guarded by the fencing token of each claim."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Attempt, CacheEntry, Charge, Job, JobResult, WorkerTime
+from penstock_shared.words import AttemptOutcome, JobState, Source
+
+
+class Answer(NamedTuple):
+    """A completion or a cached answer, as the ledger keeps it."""
+
+    text: str
+    finish_reason: str
+    source: Source
+    model: str
+    revision: str | None
+    quantization: str | None
+    speculation: str | None
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    queue_ms: int
+    prefill_ms: int
+    decode_ms: int
+    source_detail: str | None = None
+    entry_id: int | None = None
+
+
+class NewEntry(NamedTuple):
+    """An answer on its way into the cache."""
+
+    key: str
+    partition: str
+    question: str
+    encoder: str | None
+    vector: bytes | None
+    expires_ms: int
+
+
+class Settlement(NamedTuple):
+    """How one claim ended. An answer goes with SUCCEEDED, an error with every other state."""
+
+    claim: Claim
+    state: JobState
+    cost_pusd: int
+    answer: Answer | None = None
+    error: str | None = None
+    entry: NewEntry | None = None
+
+
+class Account(NamedTuple):
+    """Who settles: the worker that held the claims, and its tier."""
+
+    worker_id: str
+    tier: str
+
+
+_OUTCOMES = {
+    JobState.SUCCEEDED: AttemptOutcome.SUCCEEDED,
+    JobState.FAILED: AttemptOutcome.FAILED,
+    JobState.CANCELLED: AttemptOutcome.CANCELLED,
+    JobState.EXPIRED: AttemptOutcome.EXPIRED,
+}
+
+
+def settle(
+    database: Database, account: Account, settlements: Sequence[Settlement], now_ms: int
+) -> set[str]:
+    """Write jobs, results, charges and cache entries in one commit; returns the settled ids.
+
+    A claim that is no longer held changes nothing but the books: what it cost is waste.
+    """
+    with database.write() as connection:
+        held = _held(connection, settlements)
+        mine = list({_hold(s): s for s in settlements if _hold(s) in held}.values())
+        if mine:
+            _close(connection, mine, now_ms)
+        succeeded = [s for s in mine if s.answer is not None]
+        if succeeded:
+            _record(connection, account, succeeded, now_ms)
+            _remember(database, connection, account, succeeded, now_ms)
+        charged = sum(s.cost_pusd for s in succeeded)
+        wasted = sum(s.cost_pusd for s in settlements) - charged
+        _book(connection, account, charged, wasted)
+    return {job_id for job_id, _ in held}
+
+
+def book_waste(database: Database, worker_id: str, amount_pusd: int) -> None:
+    """Book engine time that nobody is charged for."""
+    with database.write() as connection:
+        connection.execute(
+            update(WorkerTime)
+            .where(WorkerTime.worker_id == worker_id)
+            .values(waste_pusd=WorkerTime.waste_pusd + amount_pusd)
+        )
+
+
+def _hold(settlement: Settlement) -> tuple[str, int]:
+    return settlement.claim.job_id, settlement.claim.fence
+
+
+def _held(connection: Connection, settlements: Sequence[Settlement]) -> set[tuple[str, int]]:
+    wanted = {_hold(s) for s in settlements}
+    rows = connection.execute(
+        select(Job.id, Job.fence)
+        .where(Job.id.in_({job_id for job_id, _ in wanted}), Job.state == JobState.RUNNING.value)
+        .order_by(Job.id)
+        .with_for_update()
+    )
+    return wanted & {(row.id, row.fence) for row in rows}
+
+
+def _close(connection: Connection, settlements: Sequence[Settlement], now_ms: int) -> None:
+    connection.execute(
+        update(Job)
+        .where(Job.id == bindparam("job"))
+        .values(
+            state=bindparam("to"), error=bindparam("why"), finished_ms=now_ms, lease_until_ms=None
+        ),
+        [{"job": s.claim.job_id, "to": s.state.value, "why": s.error} for s in settlements],
+        execution_options={"synchronize_session": None},
+    )
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.job_id == bindparam("job"), Attempt.fence == bindparam("held"))
+        .values(
+            outcome=bindparam("how"),
+            error=bindparam("why"),
+            waste_pusd=bindparam("waste"),
+            ended_ms=now_ms,
+        ),
+        [
+            {
+                "job": s.claim.job_id,
+                "held": s.claim.fence,
+                "how": _OUTCOMES[s.state].value,
+                "why": s.error,
+                "waste": 0 if s.answer else s.cost_pusd,
+            }
+            for s in settlements
+        ],
+    )
+
+
+def _record(
+    connection: Connection, account: Account, settlements: Sequence[Settlement], now_ms: int
+) -> None:
+    results: list[dict[str, Any]] = []
+    charges: list[dict[str, Any]] = []
+    for settlement in settlements:
+        claim, answer = settlement.claim, settlement.answer
+        if answer is None:
+            continue
+        kept = answer._replace(text=_storable(answer.text))
+        results.append({**kept._asdict(), "job_id": claim.job_id, "created_ms": now_ms})
+        charges.append(
+            {
+                "job_id": claim.job_id,
+                "tenant": claim.request.tenant,
+                "tier": account.tier,
+                "worker_id": account.worker_id,
+                "amount_pusd": settlement.cost_pusd,
+                "created_ms": now_ms,
+            }
+        )
+    connection.execute(insert(JobResult), results)
+    connection.execute(insert(Charge), charges)
+
+
+def _remember(
+    database: Database,
+    connection: Connection,
+    account: Account,
+    settlements: Sequence[Settlement],
+    now_ms: int,
+) -> None:
+    rows = [
+        {
+            **s.entry._asdict(),
+            "tenant": s.claim.request.tenant,
+            "tier": account.tier,
+            "text": _storable(s.answer.text),
+            "finish_reason": s.answer.finish_reason,
+            "prompt_tokens": s.answer.prompt_tokens,
+            "completion_tokens": s.answer.completion_tokens,
+            "charge_pusd": s.cost_pusd,
+            "created_ms": now_ms,
+        }
+        for s in settlements
+        if s.entry is not None and s.answer is not None
+    ]
+    if not rows:
+        return
+    statement = (sqlite_insert if database.is_sqlite else postgresql_insert)(CacheEntry)
+    renewed = {
+        column: statement.excluded[column]
+        for column in rows[0]
+        if column not in {"key", "partition", "tenant", "tier", "question"}
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=renewed), rows)
+
+
+def _book(connection: Connection, account: Account, charged_pusd: int, wasted_pusd: int) -> None:
+    connection.execute(
+        update(WorkerTime)
+        .where(WorkerTime.worker_id == account.worker_id)
+        .values(
+            charged_pusd=WorkerTime.charged_pusd + charged_pusd,
+            waste_pusd=WorkerTime.waste_pusd + wasted_pusd,
+        )
+    )
+
+
+def _storable(text: str) -> str:
+    # A model may write NUL, and PostgreSQL has no such character.
+    return text.replace("\x00", "\ufffd")

@@ -1,0 +1,132 @@
+"""Sweeping: what is unpublished or lost its worker is found and goes to its queue again."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from penstock_shared.broker import Wakeup
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Attempt, Duty, Job
+from penstock_shared.words import AttemptOutcome, JobState
+
+_SWEEP = "sweep"
+_BACKOFF_MS = 1_000
+
+
+def take_duty(database: Database, holder: str, *, now_ms: int, until_ms: int) -> bool:
+    """True when ``holder`` is the one that sweeps until ``until_ms``."""
+    statement = (sqlite_insert if database.is_sqlite else postgresql_insert)(Duty).values(
+        name=_SWEEP, holder=holder, until_ms=until_ms
+    )
+    free = (Duty.until_ms < now_ms) | (Duty.holder == holder)
+    with database.write() as connection:
+        taken = connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"holder": holder, "until_ms": until_ms},
+                where=free,
+            ).returning(Duty.holder)
+        ).scalar()
+    return taken == holder
+
+
+def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> tuple[int, int]:
+    """End the claims whose lease ran out; returns how many jobs were requeued and how many died.
+
+    A requeued job goes back into the outbox and waits longer after each loss; one that used up
+    its attempts is dead.
+    """
+    expired = (Job.state == JobState.RUNNING.value, Job.lease_until_ms < now_ms)
+    with database.write() as connection:
+        dead = connection.execute(
+            update(Job)
+            .where(*expired, Job.attempts >= max_attempts)
+            .values(
+                state=JobState.DEAD.value,
+                finished_ms=now_ms,
+                lease_until_ms=None,
+                error=f"its worker was lost in each of {max_attempts} attempts",
+            )
+            .returning(Job.id, Job.fence)
+        ).all()
+        back = connection.execute(
+            update(Job)
+            .where(*expired)
+            .values(
+                state=JobState.QUEUED.value,
+                worker_id=None,
+                lease_until_ms=None,
+                published_ms=None,
+                not_before_ms=now_ms + _BACKOFF_MS * (Job.attempts - 1),
+            )
+            .returning(Job.id, Job.fence)
+        ).all()
+        for job_id, fence in [*dead, *back]:
+            _close_attempt(connection, job_id, fence, now_ms)
+    return len(back), len(dead)
+
+
+def outbox(database: Database, *, now_ms: int, older_than_ms: int, limit: int) -> list[Wakeup]:
+    """Queued jobs that wait to be published and are due, oldest first.
+
+    ``older_than_ms`` leaves a client the time to publish its own jobs.
+    """
+    query = (
+        select(Job.id, Job.tier)
+        .where(Job.published_ms.is_(None), Job.state == JobState.QUEUED.value)
+        .where(Job.created_ms < now_ms - older_than_ms)
+        .where(Job.not_before_ms.is_(None) | (Job.not_before_ms <= now_ms))
+        .order_by(Job.created_ms)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return [Wakeup(row.id, row.tier) for row in connection.execute(query)]
+
+
+def reopen_lost(database: Database, tier: str, *, published_before_ms: int, limit: int) -> int:
+    """Put queued jobs of a tier that were published before a moment back into the outbox.
+
+    Returns how many. The caller knows that the broker cannot hold them any more.
+    """
+    lost = (
+        select(Job.id)
+        .where(Job.state == JobState.QUEUED.value, Job.tier == tier)
+        .where(Job.published_ms < published_before_ms)
+        .order_by(Job.published_ms)
+        .limit(limit)
+    )
+    with database.write() as connection:
+        return connection.execute(
+            update(Job).where(Job.id.in_(lost)).values(published_ms=None)
+        ).rowcount
+
+
+def published_at(database: Database, job_ids: Sequence[str]) -> list[int]:
+    """When those of the jobs that are in the ledger were published."""
+    query = select(Job.published_ms).where(Job.id.in_(job_ids), Job.published_ms.is_not(None))
+    with database.read() as connection:
+        return [moment for moment in connection.scalars(query) if moment is not None]
+
+
+def expire_overdue(database: Database, now_ms: int) -> int:
+    """End queued jobs whose deadline passed; returns how many."""
+    with database.write() as connection:
+        return connection.execute(
+            update(Job)
+            .where(Job.state == JobState.QUEUED.value, Job.deadline_ms <= now_ms)
+            .values(
+                state=JobState.EXPIRED.value,
+                finished_ms=now_ms,
+                error="the deadline passed before a worker was free",
+            )
+        ).rowcount
+
+
+def _close_attempt(connection: Connection, job_id: str, fence: int, now_ms: int) -> None:
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.fence == fence)
+        .values(outcome=AttemptOutcome.LOST.value, ended_ms=now_ms, error="the lease ran out")
+    )
