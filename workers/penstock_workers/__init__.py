@@ -1,0 +1,1 @@
+"""GPU side: a worker is one process, one tier, one engine."""

@@ -1,0 +1,5 @@
+"""``python -m penstock_workers`` is the command ``penstock-worker``."""
+
+from penstock_workers.cli import main
+
+main()

@@ -1,0 +1,144 @@
+"""The composition root: builds the parts of a worker and puts them together."""
+
+import os
+import socket
+import time
+
+from penstock_shared import clock
+from penstock_shared.broker import make_app
+from penstock_shared.errors import UnknownTier
+from penstock_shared.ids import new_job_id
+from penstock_shared.ledger import worker_time
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.migrate import check_schema
+from penstock_shared.ledger.settling import Account
+from penstock_shared.settings import Settings
+from penstock_workers.batcher import Batcher, Lease
+from penstock_workers.cache.cache import Cache
+from penstock_workers.desk import Desk
+from penstock_workers.encoder import Encoder
+from penstock_workers.engine.process import EngineProcess
+from penstock_workers.flights import Flights
+from penstock_workers.health import health_file
+from penstock_workers.heartbeat import Heartbeat, Life
+from penstock_workers.intake import Intake
+from penstock_workers.models import engine_config, identity
+from penstock_workers.patience import Patience
+from penstock_workers.rendering import Renderer
+from penstock_workers.settlement import Settlements
+from penstock_workers.sweeper import Sweeper
+from penstock_workers.worker import Parts, Worker
+
+
+def assemble(settings: Settings, tier: str) -> Worker:
+    """A worker of this tier, its engine loading. Call in the main thread.
+
+    Raises UnknownTier, LedgerUnavailable and SchemaMismatch.
+    """
+    if tier not in settings.tiers:
+        raise UnknownTier(f"no tier {tier!r}; the tiers are {', '.join(settings.tiers)}")
+    config = settings.tiers[tier]
+    lease = Lease(f"{tier}-{new_job_id()[-12:]}", round(settings.worker.lease_s * 1000))
+    database = _open_ledger(settings)
+    # The engine's process starts first: it loads while encoder and tokenizer load here.
+    engine = EngineProcess(engine_config(config, started_ns=time.monotonic_ns()))
+    _open_books(database, lease.worker_id, tier, settings)
+    app = make_app(settings)
+    renderer = Renderer.load(config)
+    cache = _cache(database, settings, tier)
+    flights, patience = Flights(), Patience()
+    intake = Intake(
+        max_batch_size=settings.worker.max_batch_size, max_wait_ms=settings.worker.max_wait_ms
+    )
+    settlements = Settlements(
+        database=database,
+        account=Account(lease.worker_id, tier),
+        tier=config,
+        intake=intake,
+        cache=cache,
+        renderer=renderer,
+        flights=flights,
+        patience=patience,
+        now_ms=clock.now_ms,
+    )
+    return Worker(
+        Parts(
+            worker_id=lease.worker_id,
+            tier=tier,
+            settings=settings,
+            database=database,
+            app=app,
+            intake=intake,
+            desk=Desk(tier, settings=settings, database=database, intake=intake, patience=patience),
+            batcher=Batcher(
+                database=database,
+                lease=lease,
+                intake=intake,
+                cache=cache,
+                renderer=renderer,
+                flights=flights,
+                engine=engine,
+                settlements=settlements,
+                patience=patience,
+                max_num_seqs=config.max_num_seqs,
+                now_ms=clock.now_ms,
+            ),
+            flights=flights,
+            engine=engine,
+            settlements=settlements,
+            heartbeat=Heartbeat(
+                Life(
+                    *lease,
+                    tier=tier,
+                    heartbeat_s=settings.worker.heartbeat_s,
+                    health_file=health_file(settings.home, tier, os.getpid()),
+                ),
+                database=database,
+                cache=cache,
+                flights=flights,
+                engine=engine,
+                settlements=settlements,
+                now_ms=clock.now_ms,
+            ),
+            sweeper=Sweeper(
+                lease.worker_id,
+                database=database,
+                app=app,
+                tiers=list(settings.tiers),
+                settings=settings.worker,
+                now_ms=clock.now_ms,
+            ),
+            patience=patience,
+        )
+    )
+
+
+def _open_ledger(settings: Settings) -> Database:
+    database = Database(settings.ledger)
+    check_schema(database)
+    return database
+
+
+def _open_books(database: Database, worker_id: str, tier: str, settings: Settings) -> None:
+    worker_time.open_books(
+        database,
+        worker_id=worker_id,
+        tier=tier,
+        host=socket.gethostname(),
+        price_per_hour_pusd=settings.tiers[tier].price_per_hour_pusd,
+        started_ms=clock.now_ms(),
+    )
+
+
+def _cache(database: Database, settings: Settings, tier: str) -> Cache:
+    wanted = settings.cache.enabled and settings.cache.semantic
+    cache = Cache(
+        database,
+        settings.cache,
+        tier=tier,
+        identity=identity(settings.tiers[tier]),
+        encoder=Encoder.load(settings.cache.encoder) if wanted else None,
+        now_ms=clock.now_ms,
+    )
+    cache.refresh()
+    return cache

@@ -1,0 +1,1 @@
+"""The cache of answers: similarity nominates, a verifier decides."""

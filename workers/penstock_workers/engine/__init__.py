@@ -1,0 +1,1 @@
+"""The engine: vLLM in a process of its own, metered at every step."""

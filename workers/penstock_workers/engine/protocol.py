@@ -1,0 +1,81 @@
+"""What a worker wants from an engine, and the values that pass between them."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from penstock_shared.ledger.worker_time import Spent
+from penstock_shared.request import Sampling
+
+
+class EngineConfig(NamedTuple):
+    """All that an engine needs to start; plain values that another process can receive."""
+
+    model: str
+    price_per_hour_pusd: int
+    started_ns: int  # time.monotonic_ns when the worker's life began
+    options: dict[str, Any]  # keyword arguments of vLLM's EngineArgs
+    environment: dict[str, str]
+    cpus: tuple[int, ...]
+
+
+class EngineRequest(NamedTuple):
+    """One prompt on its way into the engine."""
+
+    request_id: str
+    prompt_token_ids: tuple[int, ...]
+    sampling: Sampling
+    cache_salt: str  # keeps tenants apart in the prefix cache
+
+
+class Ending(StrEnum):
+    """How the engine ended a request."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+    ERROR = "error"
+
+    @property
+    def is_answer(self) -> bool:
+        """Only these endings may be stored, cached and charged."""
+        return self in {Ending.STOP, Ending.LENGTH}
+
+
+class Completion(NamedTuple):
+    """What the engine made of one request. ``text`` is None when the worker is to decode."""
+
+    request_id: str
+    ending: Ending
+    token_ids: tuple[int, ...]
+    text: str | None
+    cached_tokens: int
+    prefill_ms: int
+    decode_ms: int
+    scheduled_ns: int  # time.monotonic_ns of the first step, 0 when there was none
+    cost_pusd: int
+    error: str | None = None
+
+
+class Pulse(NamedTuple):
+    """The engine's sign of life."""
+
+    steps: int
+    running: int
+    spent: Spent
+
+
+class Engine(Protocol):
+    """A resident engine that batches continuously."""
+
+    def submit(self, requests: Sequence[EngineRequest]) -> None:
+        """Add requests; each comes back through ``on_completions`` exactly once."""
+
+    def abort(self, request_ids: Sequence[str]) -> None:
+        """Stop requests; they come back with Ending.ABORT."""
+
+    def pulse(self) -> Pulse:
+        """The latest sign of life."""
+
+    def close(self) -> None:
+        """Stop the engine and free what it holds."""

@@ -1,0 +1,123 @@
+"""The only file that knows vLLM: one engine in this process, stepped by its caller, metered."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from vllm import EngineArgs, SamplingParams
+from vllm.inputs.engine import tokens_input
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.llm_engine import LLMEngine
+
+from penstock_shared.ledger.worker_time import Spent
+from penstock_shared.request import Sampling
+from penstock_workers.engine.meter import Meter
+from penstock_workers.engine.protocol import Completion, Ending, EngineConfig, EngineRequest, Pulse
+
+
+class VllmEngine:
+    """vLLM with its scheduler in this process; all methods belong to one thread."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._engine = LLMEngine.from_engine_args(
+            EngineArgs(model=config.model, disable_log_stats=False, **config.options)
+        )
+        self._scheduler = self._engine.engine_core.engine_core.scheduler
+        self._meter = Meter(config.price_per_hour_pusd, config.started_ns)
+        self._meter.advance(time.monotonic_ns(), {})
+        self._names: dict[str, str] = {}  # vLLM's id of a request -> ours
+        self._internal: dict[str, str] = {}
+        self._steps = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """True while requests are in the engine."""
+        return bool(self._names)
+
+    def add(self, request: EngineRequest) -> Completion | None:
+        """Add a request; one that vLLM refuses comes back at once with Ending.ERROR."""
+        prompt = tokens_input(list(request.prompt_token_ids), cache_salt=request.cache_salt)
+        self._book_idle()
+        try:
+            internal = self._engine.add_request(
+                request.request_id, prompt, _sampling_params(request.sampling)
+            )
+        except ValueError as error:
+            return _failed(request.request_id, str(error), 0)
+        self._names[internal] = request.request_id
+        self._internal[request.request_id] = internal
+        return None
+
+    def step(self) -> list[Completion]:
+        """Run one step of the engine and book its price; returns what finished in it."""
+        outputs = self._engine.step()
+        self._steps += 1
+        held = {
+            request.request_id: request.num_computed_tokens for request in self._scheduler.running
+        }
+        ended = [output for output in outputs if output.finished]
+        for output in ended:
+            held[self._internal[output.request_id]] = _tokens_of(output)
+        self._meter.advance(time.monotonic_ns(), {self._names[i]: n for i, n in held.items()})
+        return [self._completion(output) for output in ended]
+
+    def abort(self, request_ids: Sequence[str]) -> list[Completion]:
+        """Stop requests; those still in the engine come back with Ending.ABORT."""
+        inside = [request_id for request_id in request_ids if request_id in self._internal]
+        self._engine.abort_request(inside)
+        return [self._aborted(request_id) for request_id in inside]
+
+    def pulse(self) -> Pulse:
+        """Sign of life; books the time up to now when nothing is in the engine."""
+        self._book_idle()
+        return Pulse(self._steps, len(self._names), Spent(self._meter.paid, self._meter.idle))
+
+    def _book_idle(self) -> None:
+        if not self._names:
+            self._meter.advance(time.monotonic_ns(), {})
+
+    def _completion(self, output: Any) -> Completion:
+        sequence, stats = output.outputs[0], output.metrics
+        self._forget(output.request_id)
+        return Completion(
+            request_id=output.request_id,
+            ending=_ending(sequence.finish_reason),
+            token_ids=tuple(sequence.token_ids),
+            text=sequence.text or None,
+            cached_tokens=output.num_cached_tokens or 0,
+            prefill_ms=round((stats.first_token_ts - stats.scheduled_ts) * 1000),
+            decode_ms=round((stats.last_token_ts - stats.first_token_ts) * 1000),
+            scheduled_ns=round(stats.scheduled_ts * 1e9),
+            cost_pusd=self._meter.close(output.request_id),
+        )
+
+    def _aborted(self, request_id: str) -> Completion:
+        self._forget(request_id)
+        return Completion(
+            request_id, Ending.ABORT, (), None, 0, 0, 0, 0, self._meter.close(request_id)
+        )
+
+    def _forget(self, request_id: str) -> None:
+        del self._names[self._internal.pop(request_id)]
+
+
+def _sampling_params(sampling: Sampling) -> SamplingParams:
+    options = sampling.model_dump()
+    options["stop"] = list(sampling.stop)
+    # Without stop strings nobody needs the text in the engine's process: the worker decodes.
+    return SamplingParams(
+        **options, detokenize=bool(sampling.stop), output_kind=RequestOutputKind.FINAL_ONLY
+    )
+
+
+def _tokens_of(output: Any) -> int:
+    return len(output.prompt_token_ids) + len(output.outputs[0].token_ids)
+
+
+def _ending(finish_reason: str | None) -> Ending:
+    known = {ending.value: ending for ending in Ending}
+    return known.get(finish_reason or "", Ending.ERROR)
+
+
+def _failed(request_id: str, error: str, cost_pusd: int) -> Completion:
+    return Completion(request_id, Ending.ERROR, (), None, 0, 0, 0, 0, cost_pusd, error)

@@ -1,0 +1,99 @@
+"""Flights: what is in the engine, and which jobs wait for each of its completions."""
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penstock_shared.ledger.claiming import Claim
+from penstock_shared.words import JobState
+from penstock_workers.cache.cache import Lookup
+
+
+class Passenger(NamedTuple):
+    """One job that waits for a completion; ``verdict`` is set when it no longer wants it."""
+
+    lookup: Lookup
+    prompt_tokens: int
+    verdict: JobState | None = None
+    reason: str | None = None
+
+
+class Flights:
+    """Identical repeatable prompts share one flight; its first passenger pays for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, list[Passenger]] = {}
+        self._by_key: dict[str, str] = {}
+        self._flight_of: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, lookup: Lookup) -> bool:
+        """Join a flight with the same key; False when there is none."""
+        with self._lock:
+            flight_id = self._by_key.get(lookup.key.key)
+            if flight_id is None or not _is_shareable(lookup):
+                return False
+            tokens = self._flights[flight_id][0].prompt_tokens
+            self._flights[flight_id].append(Passenger(lookup, tokens))
+            self._flight_of[lookup.claim.job_id] = flight_id
+            return True
+
+    def start(self, lookup: Lookup, prompt_tokens: int) -> None:
+        """Open a flight for a job; its id is the job's."""
+        job_id = lookup.claim.job_id
+        with self._lock:
+            self._flights[job_id] = [Passenger(lookup, prompt_tokens)]
+            self._flight_of[job_id] = job_id
+            if _is_shareable(lookup):
+                self._by_key[lookup.key.key] = job_id
+
+    def land(self, flight_id: str) -> list[Passenger]:
+        """End a flight; returns its passengers, the one who pays first."""
+        with self._lock:
+            passengers = self._flights.pop(flight_id, [])
+            for passenger in passengers:
+                self._flight_of.pop(passenger.lookup.claim.job_id, None)
+                if self._by_key.get(passenger.lookup.key.key) == flight_id:
+                    del self._by_key[passenger.lookup.key.key]
+            return passengers
+
+    def leave(
+        self, job_id: str, verdict: JobState, reason: str
+    ) -> tuple[str | None, Passenger | None]:
+        """Take one job off its flight.
+
+        Returns the flight to abort when nobody else is on it (the job then lands with it), or
+        the passenger who left while others fly on.
+        """
+        with self._lock:
+            flight_id = self._flight_of.get(job_id)
+            if flight_id is None:
+                return None, None
+            passengers = self._flights[flight_id]
+            index = next(i for i, p in enumerate(passengers) if p.lookup.claim.job_id == job_id)
+            leaving = passengers[index]._replace(verdict=verdict, reason=reason)
+            if len(passengers) == 1:
+                passengers[index] = leaving
+                self._by_key.pop(leaving.lookup.key.key, None)  # nobody may join it any more
+                return flight_id, None
+            del passengers[index]
+            del self._flight_of[job_id]
+            return None, leaving
+
+    def claims(self) -> list[Claim]:
+        """All claims that are in the engine."""
+        with self._lock:
+            return [p.lookup.claim for group in self._flights.values() for p in group]
+
+    def ids(self) -> Sequence[str]:
+        """All flights."""
+        with self._lock:
+            return list(self._flights)
+
+
+def _is_shareable(lookup: Lookup) -> bool:
+    request = lookup.claim.request
+    return request.cache and request.sampling.is_repeatable

@@ -1,0 +1,44 @@
+"""Health: tests that a worker makes progress, not that a process exists."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_MAX_AGE_S: Final = 10.0
+_MAX_STALL_S: Final = 60.0
+
+
+class Health(NamedTuple):
+    """The verdict over one worker, and the sentence that explains it."""
+
+    healthy: bool
+    reason: str
+    sign: dict[str, Any]
+
+
+def health_file(home: Path, tier: str, pid: int) -> Path:
+    """Where a worker writes its sign of life."""
+    folder = home / "health"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / f"{tier}-{pid}.json"
+
+
+def check(home: Path, tier: str | None) -> list[Health]:
+    """All workers of this home (and tier) that ever wrote a sign of life and did not end well."""
+    signs = sorted((home / "health").glob("*-*.json"))
+    return [_judge(p) for p in signs if tier in {None, p.stem.rpartition("-")[0]}]
+
+
+def _judge(path: Path) -> Health:
+    try:
+        sign = json.loads(path.read_text(encoding="utf-8"))
+        age_s = time.time() - sign["at_ms"] / 1000
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Health(healthy=False, reason=f"no readable sign of life: {error}", sign={})
+    if age_s > _MAX_AGE_S:
+        return Health(healthy=False, reason=f"silent for {age_s:.0f} s", sign=sign)
+    if sign["no_progress_s"] > _MAX_STALL_S:
+        stalled = f"{sign['in_flight']} jobs and no step for {sign['no_progress_s']:.0f} s"
+        return Health(healthy=False, reason=stalled, sign=sign)
+    return Health(healthy=True, reason=f"{sign['in_flight']} jobs in flight", sign=sign)

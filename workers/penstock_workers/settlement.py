@@ -1,0 +1,177 @@
+"""The way of a job through a worker, from the engine to its result: settled in groups."""
+
+import logging
+import queue
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from penstock_shared.ledger import claiming, settling
+from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.settling import Account, Settlement
+from penstock_shared.settings import TierSettings
+from penstock_shared.words import JobState
+from penstock_workers import outcomes
+from penstock_workers.cache.cache import Cache, Lookup
+from penstock_workers.engine.protocol import Completion, Ending
+from penstock_workers.flights import Flights, Passenger
+from penstock_workers.intake import Intake
+from penstock_workers.patience import Patience
+from penstock_workers.rendering import Renderer
+
+log = logging.getLogger(__name__)
+_GROUP: Final = 256
+
+
+class _Stop(NamedTuple):
+    pass
+
+
+class Settlements:
+    """Collects what ended and settles all of it that is there in one commit, then acks."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        account: Account,
+        tier: TierSettings,
+        intake: Intake,
+        cache: Cache,
+        renderer: Renderer,
+        flights: Flights,
+        patience: Patience,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._account = account
+        self._tier = tier
+        self._intake = intake
+        self._cache = cache
+        self._renderer = renderer
+        self._flights = flights
+        self._patience = patience
+        self._now_ms = now_ms
+        self._ended: queue.SimpleQueue[Settlement | Completion | _Stop] = queue.SimpleQueue()
+
+    def add_completions(self, completions: Sequence[Completion]) -> None:
+        """Take what the engine finished."""
+        for completion in completions:
+            self._ended.put(completion)
+
+    def add_hits(self, lookups: Sequence[Lookup]) -> None:
+        """Take what the cache answered; it costs nothing."""
+        for lookup in lookups:
+            if lookup.hit is not None:
+                queue_ms = self._now_ms() - lookup.claim.created_ms
+                answer = outcomes.cached_answer(self._tier, lookup.hit, queue_ms=queue_ms)
+                self._ended.put(Settlement(lookup.claim, JobState.SUCCEEDED, 0, answer))
+
+    def add_failure(self, lookup: Lookup, error: str) -> None:
+        """Take a job that can never be served."""
+        self._ended.put(Settlement(lookup.claim, JobState.FAILED, 0, error=error))
+
+    def withdraw(self, passenger: Passenger) -> None:
+        """Take a job that left a flight on which others fly on; they pay for it."""
+        self._ended.put(outcomes.withdrawn(passenger, 0))
+
+    def stop(self) -> None:
+        """Let ``run`` return after all that was added so far."""
+        self._ended.put(_Stop())
+
+    def run(self) -> None:
+        """Settle group after group."""
+        while group := self._next_group():
+            settlements = [s for ended in group for s in self._settlements_of(ended)]
+            try:
+                self._settle(settlements)
+            except Exception:
+                log.exception("a group of %d cannot be settled; one by one", len(settlements))
+                self._settle_singly(settlements)
+
+    def _settle(self, settlements: Sequence[Settlement]) -> None:
+        """One commit for the group; then each deliverer hears, which acks its message."""
+        if not settlements:
+            return
+        held = self._patience.call(
+            lambda: settling.settle(self._database, self._account, settlements, self._now_ms())
+        )
+        refused = [s.claim.job_id for s in settlements if s.claim.job_id not in held]
+        if refused:
+            log.warning("%d late settlements refused, booked as waste: %s", len(refused), refused)
+        states = self._patience.call(lambda: claiming.states(self._database, refused))
+        for settlement in settlements:
+            job_id = settlement.claim.job_id
+            self._intake.resolve(job_id, states.get(job_id, settlement.state))
+
+    def _settle_singly(self, settlements: Sequence[Settlement]) -> None:
+        """One bad item must not fail its group: its lease runs out and its attempt counts."""
+        for settlement in settlements:
+            try:
+                self._settle([settlement])
+            except Exception:
+                log.exception("job %s cannot be settled", settlement.claim.job_id)
+                self._intake.resolve(settlement.claim.job_id, JobState.RUNNING)
+
+    def _next_group(self) -> list[Completion | Settlement]:
+        group: list[Completion | Settlement] = []
+        item = self._ended.get()
+        while not isinstance(item, _Stop):
+            group.append(item)
+            if len(group) == _GROUP:
+                return group
+            try:
+                item = self._ended.get_nowait()
+            except queue.Empty:
+                return group
+        if group:
+            self._ended.put(item)
+        return group
+
+    def _settlements_of(self, ended: Completion | Settlement) -> list[Settlement]:
+        if isinstance(ended, Settlement):
+            return [ended]
+        passengers = self._flights.land(ended.request_id)
+        if passengers and ended.ending.is_answer:
+            return self._answered(ended, passengers)
+        if passengers and ended.ending is Ending.ERROR:
+            return outcomes.failed(passengers, ended.error, ended.cost_pusd)
+        return self._aborted(ended, passengers)
+
+    def _answered(
+        self, completion: Completion, passengers: Sequence[Passenger]
+    ) -> list[Settlement]:
+        """The first passenger pays for the completion and stores it; the others join for free."""
+        first, *others = passengers
+        claim = first.lookup.claim
+        text = completion.text
+        if text is None:
+            text = self._renderer.decode(completion.token_ids)
+        in_engine_ms = (time.monotonic_ns() - completion.scheduled_ns) // 1_000_000
+        answer = outcomes.engine_answer(
+            self._tier,
+            completion,
+            text,
+            prompt_tokens=first.prompt_tokens,
+            queue_ms=self._now_ms() - in_engine_ms - claim.created_ms,
+        )
+        entry = self._cache.new_entry(first.lookup) if completion.ending is Ending.STOP else None
+        cost = completion.cost_pusd
+        paid = Settlement(claim, JobState.SUCCEEDED, cost, answer, entry=entry)
+        return [paid, *outcomes.joined(others, paid)]
+
+    def _aborted(self, completion: Completion, passengers: Sequence[Passenger]) -> list[Settlement]:
+        """An aborted completion is never an answer: its jobs end as decided, or go back."""
+        decided = [p for p in passengers if p.verdict is not None]
+        if decided:  # then it was alone on its flight
+            return [outcomes.withdrawn(decided[0], completion.cost_pusd)]
+        claims = [p.lookup.claim for p in passengers]
+        self._patience.call(lambda: self._release(claims, completion.cost_pusd))
+        for claim in claims:
+            self._intake.send_back(claim.job_id)
+        return []
+
+    def _release(self, claims: Sequence[Claim], waste_pusd: int) -> None:
+        claiming.release(self._database, claims, self._now_ms())
+        settling.book_waste(self._database, self._account.worker_id, waste_pusd)

@@ -1,0 +1,105 @@
+"""The sweeper: one worker at a time publishes again what nobody works on."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from celery import Celery
+
+from penstock_shared.broker import Publisher, oldest_waiting
+from penstock_shared.errors import Unavailable
+from penstock_shared.ledger import accepting, sweeping
+from penstock_shared.ledger.database import Database
+from penstock_shared.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+_PAGE: Final = 1_000
+_PAGES: Final = 20  # the rest is for the next sweep
+_OLDEST: Final = 16
+_GRACE_MS: Final = 2_000  # a client publishes its own jobs within this time
+
+
+class Sweeper:
+    """A thread in every worker; the ledger decides which of them sweeps."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        *,
+        database: Database,
+        app: Celery,
+        tiers: Sequence[str],
+        settings: WorkerSettings,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._worker_id = worker_id
+        self._database = database
+        self._app = app
+        self._publisher = Publisher(app)
+        self._tiers = tiers
+        self._settings = settings
+        self._now_ms = now_ms
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Sweep until stopped."""
+        while not self._stopped.wait(self._settings.sweep_s):
+            try:
+                self.sweep()
+            except Unavailable as error:
+                log.warning("no sweep: %s", error)
+            except Exception:
+                log.exception("a sweep failed")
+
+    def stop(self) -> None:
+        """Let ``run`` return."""
+        self._stopped.set()
+
+    def sweep(self) -> int:
+        """One sweep, if it is this worker's turn; returns how many jobs were published."""
+        now = self._now_ms()
+        until = now + round(self._settings.sweep_s * 3_000)
+        if not sweeping.take_duty(self._database, self._worker_id, now_ms=now, until_ms=until):
+            return 0
+        back, dead = sweeping.requeue_lost(
+            self._database, now_ms=now, max_attempts=self._settings.max_attempts
+        )
+        expired = sweeping.expire_overdue(self._database, now)
+        lost = sum(self._reopen_lost(tier, now) for tier in self._tiers)
+        published = self._publish_outbox()
+        if back or dead or expired or lost or published:
+            log.info(
+                "swept: %d without their worker, %d dead, %d expired, %d lost by the broker, "
+                "%d published", back, dead, expired, lost, published,
+            )  # fmt: skip
+        return published
+
+    def _reopen_lost(self, tier: str, now: int) -> int:
+        """Find jobs that are neither in the broker's queue nor claimed, in O(1) of the queue.
+
+        The queue is first in, first out: what was published well before the oldest message that
+        still waits has left it, and whoever took it has had the time of a lease to claim it.
+        """
+        oldest = oldest_waiting(self._app, tier, _OLDEST)
+        moments = sweeping.published_at(self._database, oldest) if oldest else [now]
+        if not moments:
+            return 0
+        before = min(moments) - round(self._settings.lease_s * 1000)
+        return sweeping.reopen_lost(
+            self._database, tier, published_before_ms=before, limit=_PAGE * _PAGES
+        )
+
+    def _publish_outbox(self) -> int:
+        published = 0
+        for _ in range(_PAGES):
+            now = self._now_ms()
+            wakeups = sweeping.outbox(
+                self._database, now_ms=now, older_than_ms=_GRACE_MS, limit=_PAGE
+            )
+            if not wakeups:
+                break
+            self._publisher.publish(wakeups)
+            accepting.mark_published(self._database, [w.job_id for w in wakeups], now)
+            published += len(wakeups)
+        return published
