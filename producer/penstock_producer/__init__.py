@@ -1,0 +1,60 @@
+"""Callers' side of Penstock: submit prompts, come back for answers and prices."""
+
+from penstock_producer.async_client import AsyncClient, AsyncJob
+from penstock_producer.client import Client, Job
+from penstock_shared.errors import (
+    BrokerUnavailable,
+    ContextTooLong,
+    IdempotencyConflict,
+    InvalidRequest,
+    JobCancelled,
+    JobDead,
+    JobExpired,
+    JobFailed,
+    JobNotFound,
+    JobNotSucceeded,
+    LedgerUnavailable,
+    PenstockError,
+    ResultTimeout,
+    SchemaMismatch,
+    SettingsError,
+    Unavailable,
+    UnknownTier,
+)
+from penstock_shared.request import Message, Request, Sampling
+from penstock_shared.result import Result
+from penstock_shared.settings import Settings, load_settings
+from penstock_shared.words import JobState, Source, TaskType
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "BrokerUnavailable",
+    "Client",
+    "ContextTooLong",
+    "IdempotencyConflict",
+    "InvalidRequest",
+    "Job",
+    "JobCancelled",
+    "JobDead",
+    "JobExpired",
+    "JobFailed",
+    "JobNotFound",
+    "JobNotSucceeded",
+    "JobState",
+    "LedgerUnavailable",
+    "Message",
+    "PenstockError",
+    "Request",
+    "Result",
+    "ResultTimeout",
+    "Sampling",
+    "SchemaMismatch",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "TaskType",
+    "Unavailable",
+    "UnknownTier",
+    "load_settings",
+]

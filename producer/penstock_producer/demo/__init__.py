@@ -1,0 +1,1 @@
+"""The demo: real-looking traffic through three tiers, and what it cost."""
