@@ -1,0 +1,126 @@
+"""Runs the commands as a person does: as processes, on a home of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+BIN: Final = Path(sys.executable).parent
+START_S: Final = 240.0
+STOP_S: Final = 90.0
+
+
+class Home:
+    """A home, and the commands on it."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self._environment = {**os.environ, "PENSTOCK_HOME": str(folder), **variables}
+        self._environment.pop("PENSTOCK_CONFIG", None)
+
+    def run(self, *arguments: str, command: str = "penstock") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [str(BIN / command), *arguments],
+            env=self._environment,
+            cwd=self.folder.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=STOP_S + START_S,
+            check=False,
+        )
+
+    def json(self, *arguments: str, command: str = "penstock") -> dict[str, Any]:
+        """The last line of a command that prints JSON."""
+        done = self.run(*arguments, "--json", command=command)
+        assert done.stdout.strip(), done.stderr
+        facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return facts
+
+    def submit(self, text: str, *options: str, wait: int = 60) -> dict[str, Any]:
+        """Submit and wait for the answer."""
+        return self.json("submit", text, "--wait", str(wait), *options)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command that goes on; its output goes to a file in the home's folder."""
+        log = self.folder.parent / f"{self.folder.name}.out"
+        with log.open("a") as output:
+            return subprocess.Popen(
+                [str(BIN / "penstock"), *arguments],
+                env={**self._environment, "COLUMNS": "200"},
+                cwd=self.folder.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """What started commands have printed."""
+        log = self.folder.parent / f"{self.folder.name}.out"
+        return log.read_text() if log.exists() else ""
+
+    @property
+    def stack(self) -> dict[str, Any]:
+        """The addresses that the stack wrote down."""
+        facts: dict[str, Any] = json.loads((self.folder / "stack.json").read_text())
+        return facts
+
+    @contextmanager
+    def up(self, *tiers: str) -> Iterator["subprocess.Popen[str]"]:
+        """A running stack with these tiers."""
+        options = [word for tier in tiers for word in ("--tier", tier)]
+        process = self.start("up", *options)
+        try:
+            wait_until(
+                lambda: "Ctrl-C stops everything" in self.output or process.poll() is not None,
+                START_S,
+            )
+            assert process.poll() is None, self.output
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[str]") -> int:
+    """End a command as Ctrl-C does; returns its exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float) -> None:
+    """Wait for a condition; fails when it does not come."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "what the test waits for does not happen"
+        time.sleep(0.1)
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Processes that name this home in their command line or environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.environ().get("PENSTOCK_HOME", "")]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+        is_child = process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+        if is_child and any(str(home) in word for word in words):
+            found.append(process)
+    return found

@@ -1,0 +1,71 @@
+"""Real Flower: every job by id, with state and runtime, and nobody's words."""
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from tests.acceptance.command import Home, wait_until
+
+SECRET = "the-canary-in-the-prompt"
+
+
+def ask_flower(home: Home, path: str, *, password: str | None) -> str:
+    request = urllib.request.Request(f"{home.stack['flower_url']}{path}")
+    if password is not None:
+        token = base64.b64encode(f"penstock:{password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def password_of(home: Home) -> str:
+    secrets: dict[str, str] = json.loads((home.folder / "secrets.json").read_text())
+    return secrets["flower"]
+
+
+def tasks_of(home: Home) -> dict[str, Any]:
+    tasks: dict[str, Any] = json.loads(
+        ask_flower(home, "/api/tasks?limit=10000", password=password_of(home))
+    )
+    return tasks
+
+
+def test_jobs_show_by_id_with_state_and_runtime_and_without_text(home: Home) -> None:
+    job_id = home.submit(f"What is the capital of {SECRET}?")["job_id"]
+    foreign = Celery("foreign", broker=home.stack["broker_url"], set_as_current=False)
+    sent = foreign.send_task(
+        "penstock.infer", kwargs={"prompt": f"Hello {SECRET}"}, queue="penstock.small"
+    )
+    ids = {job_id, sent.id}
+    wait_until(lambda: all(tasks_of(home).get(i, {}).get("state") == "SUCCESS" for i in ids), 60)
+    foreign.close()
+    tasks = tasks_of(home)
+    assert all(tasks[i]["runtime"] > 0 for i in ids)
+    assert all(tasks[i]["name"] == "penstock.infer" for i in ids)
+    everything = json.dumps(tasks) + ask_flower(home, "/metrics", password=password_of(home))
+    everything += "".join(
+        ask_flower(home, f"/api/task/info/{i}", password=password_of(home)) for i in ids
+    )
+    assert SECRET not in everything
+
+
+def test_prompts_and_passwords_are_in_no_log(home: Home) -> None:
+    home.submit(f"Is {SECRET} in a log?")
+    secrets = json.loads((home.folder / "secrets.json").read_text()).values()
+    for log in (home.folder / "logs").iterdir():
+        text = log.read_text(errors="replace")
+        assert SECRET not in text, log
+        assert not any(secret in text for secret in secrets), log
+
+
+def test_nobody_sees_flower_without_the_password(home: Home) -> None:
+    for password in (None, "wrong"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask_flower(home, "/api/workers", password=password)
+        assert refused.value.code == 401

@@ -1,0 +1,126 @@
+"""The router, case by case."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
+from penstock_shared.request import Request
+from penstock_shared.routing import Route, route
+from penstock_shared.settings import RoutingSettings, Rule, Settings, TierSettings
+from penstock_shared.words import TaskType
+
+SETTINGS = Settings()
+
+
+def route_of(prompt: str, settings: Settings = SETTINGS, **fields: Any) -> Route:
+    return route(Request.build(prompt, **fields), settings)
+
+
+def tiers_that_may(**gates: tuple[TaskType, ...]) -> Settings:
+    """Tiers named in ascending size, each with its gate; everything is sent to the first."""
+    tiers = {
+        name: TierSettings(
+            model=name,
+            price_per_hour=Decimal(place),
+            max_model_len=1000 * place,
+            task_types=gate,
+        )
+        for place, (name, gate) in enumerate(gates.items(), start=1)
+    }
+    rule = Rule(name="all", tier=next(iter(gates)))
+    return Settings(tiers=tiers, routing=RoutingSettings(rules=(rule,)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tier"),
+    [
+        ("Who wrote Dune?", "small"),
+        ("Thủ đô của Việt Nam là gì?", "small"),
+        ("Hello!", "small"),
+        ("Xin chào!", "small"),
+        ("Translate to Vietnamese: rain", "small"),
+        ("Dịch sang tiếng Anh: mưa", "small"),
+        ("Summarize: rain fell.", "medium"),
+        ("Tóm tắt: trời mưa.", "medium"),
+        ("Write a Python function that adds.", "medium"),
+        ("Viết một bài thơ về mưa.", "medium"),
+        ("Who wrote Dune? " + "And who read it? " * 12, "medium"),
+        ("Prove that 2 is prime.", "large"),
+        ("Chứng minh rằng 2 là số nguyên tố.", "large"),
+        ("What is 17 * 4, step by step?", "large"),
+        ("water " * 300, "large"),
+    ],
+)
+def test_the_built_in_policy_sends_each_prompt_to_its_tier(prompt: str, tier: str) -> None:
+    assert route_of(prompt).tier == tier
+
+
+def test_the_reason_names_the_rule_and_what_it_saw() -> None:
+    assert route_of("Who wrote Dune?").reason == "rule 'short and simple': factual_qa, 3 words"
+
+
+def test_an_explicit_tier_beats_the_policy() -> None:
+    chosen = route_of("Who wrote Dune?", tier="large")
+    assert (chosen.tier, chosen.reason) == ("large", "the caller chose this tier")
+
+
+def test_the_queue_of_a_foreign_app_counts_as_an_explicit_tier() -> None:
+    chosen = route(Request.build("Who wrote Dune?"), SETTINGS, sent_to="medium")
+    assert (chosen.tier, chosen.reason) == ("medium", "sent to this tier's queue")
+
+
+def test_the_callers_tier_beats_the_queue() -> None:
+    chosen = route(Request.build("Who wrote Dune?", tier="large"), SETTINGS, sent_to="medium")
+    assert chosen.tier == "large"
+
+
+def test_a_tier_that_may_not_serve_the_task_is_passed_over() -> None:
+    settings = tiers_that_may(little=(TaskType.CHAT,), big=(TaskType.FACTUAL_QA,))
+    chosen = route_of("Who wrote Dune?", settings)
+    assert chosen.tier == "big"
+    assert "little may not serve factual_qa" in chosen.reason
+
+
+def test_a_tier_that_cannot_hold_the_request_is_passed_over() -> None:
+    settings = tiers_that_may(little=tuple(TaskType), big=tuple(TaskType))
+    chosen = route_of("Who wrote Dune?", settings, max_tokens=1500)
+    assert chosen.tier == "big"
+    assert "too long for little (1,000 tokens)" in chosen.reason
+
+
+def test_without_a_rule_that_applies_the_largest_tier_serves() -> None:
+    settings = tiers_that_may(little=tuple(TaskType), big=tuple(TaskType))
+    rule = Rule(name="only chat", tier="little", task_types=(TaskType.CHAT,))
+    settings = settings.model_copy(update={"routing": RoutingSettings(rules=(rule,))})
+    chosen = route_of("Who wrote Dune?", settings)
+    assert (chosen.tier, chosen.reason) == ("big", "no rule applies, so the largest tier")
+
+
+def test_an_unknown_tier_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownTier, match="'huge'; the tiers are small, medium, large"):
+        route_of("Who wrote Dune?", tier="huge")
+
+
+def test_a_request_that_fits_nowhere_is_refused_with_the_numbers() -> None:
+    with pytest.raises(ContextTooLong, match="9,000.*8,192 tokens of tier 'large'"):
+        route_of("Who wrote Dune?", max_tokens=9000)
+
+
+def test_an_explicit_tier_that_is_too_small_is_refused_and_not_replaced() -> None:
+    with pytest.raises(ContextTooLong, match="tier 'small'"):
+        route_of("Who wrote Dune?", tier="small", max_tokens=2000)
+
+
+def test_a_task_that_no_tier_may_serve_is_refused_with_the_setting_to_change() -> None:
+    settings = tiers_that_may(little=(TaskType.CHAT,), big=(TaskType.CHAT,))
+    with pytest.raises(InvalidRequest, match="may serve factual_qa.*change task_types"):
+        route_of("Who wrote Dune?", settings)
+
+
+def test_when_the_only_tier_with_room_is_gated_the_gate_is_the_reason() -> None:
+    settings = tiers_that_may(little=tuple(TaskType), big=(TaskType.CHAT,))
+    with pytest.raises(InvalidRequest, match="too long for little.*big may not serve") as refusal:
+        route_of("Who wrote Dune?", settings, max_tokens=1500)
+    assert not isinstance(refusal.value, ContextTooLong)
