@@ -25,7 +25,7 @@ _WARM_UP_JOBS: Final = 48
 
 
 class Plan(NamedTuple):
-    """How much is run."""
+    """With what, and how much is run."""
 
     model: str
     jobs: int

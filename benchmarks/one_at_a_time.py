@@ -1,6 +1,7 @@
 """Baseline: a plain Celery task that calls ``LLM.generate`` on one prompt."""
 
 from typing import Any
+
 from bare import prepare
 from celery import Celery
 from celery_baseline import TASK, Order

@@ -34,7 +34,7 @@ def measure_submitting(
     """Alternate the two on the same Redis, to which no worker listens."""
     ours: list[float] = []
     theirs: list[float] = []
-    url = settings.broker_url.get_secret_value()
+    url = settings.broker
     with Client(settings) as client, Celery(broker=url, set_as_current=False) as app:
         for number in range(rounds + 1):
             items = make_items(jobs, round_number=-1 - number)

@@ -33,7 +33,7 @@ class System:
     @property
     def broker_url(self) -> str:
         """The stack's Redis."""
-        return self.settings.broker_url.get_secret_value()
+        return self.settings.broker
 
     def wait_ready(self) -> None:
         """Return when the engine is loaded."""

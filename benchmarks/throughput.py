@@ -14,6 +14,8 @@ from typing import Annotated, Final
 import typer
 from comparing import Plan, compare
 from contender import Run
+from random_model import NAME as RANDOM
+from random_model import write_random_model
 from report import Figure, facts, figures_of, table
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
@@ -36,7 +38,7 @@ def throughput(
     quick: Annotated[bool, typer.Option(help="a small version, to see that it runs")] = False,
     jobs: Annotated[int | None, typer.Option(min=16, help="jobs of one round")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="rounds of each comparison")] = None,
-    model: Annotated[str, typer.Option(help="model of the engine")] = "penstock-toys/medium",
+    model: Annotated[str, typer.Option(help="'random', a built-in toy, or a folder")] = RANDOM,
 ) -> None:
     """Measure Penstock against bare vLLM and against plain Celery on this machine."""
     plan = _QUICK if quick else _FULL
@@ -55,6 +57,9 @@ def _measure(plan: Plan) -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
         Progress(*columns, console=Console(stderr=True)) as progress,
     ):
+        if plan.model == RANDOM:
+            write_random_model(Path(folder, RANDOM))
+            plan = plan._replace(model=str(Path(folder, RANDOM)))
         task = progress.add_task("engine on one core", total=plan.runs + _SUBMIT_ROUNDS)
 
         def on_run(name: str, run: Run) -> None:

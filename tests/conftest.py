@@ -12,6 +12,7 @@ from redis import Redis
 
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
+from penstock_shared.ledger.schema import Table
 from penstock_shared.settings import Settings
 from penstock_shared.stack.redis_server import RedisServer
 from tests.services import PostgresServer
@@ -23,6 +24,11 @@ _numbers = itertools.count(1)
 # A slow machine is no failure, and nothing is left behind in the working folder.
 hypothesis.settings.register_profile("penstock", deadline=None, database=None)
 hypothesis.settings.load_profile("penstock")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers of ours."""
+    config.addinivalue_line("markers", "damages_schema: its ledger is of no use to other tests")
 
 
 @pytest.fixture(autouse=True)
@@ -81,12 +87,29 @@ def postgres_template(postgres: PostgresServer) -> str:
     return _TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def clean_ledgers() -> list[str]:
+    """Names of ledgers that a test has left and that were emptied: making one takes longer."""
+    return []
+
+
 @pytest.fixture
-def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A PostgreSQL ledger without jobs."""
-    name = f"ledger_{next(_numbers)}"
-    yield postgres.create(name, template=postgres_template)
-    postgres.drop(name)
+def postgres_url(
+    request: pytest.FixtureRequest,
+    postgres: PostgresServer,
+    postgres_template: str,
+    clean_ledgers: list[str],
+) -> Iterator[str]:
+    """A PostgreSQL ledger without jobs, which no other test uses at the same time."""
+    name = clean_ledgers.pop() if clean_ledgers else f"ledger_{next(_numbers)}"
+    if name not in postgres.made:
+        postgres.create(name, template=postgres_template)
+    yield postgres.url(name)
+    if request.node.get_closest_marker("damages_schema"):
+        postgres.drop(name)
+    else:
+        postgres.empty(name, Table.metadata.tables)
+        clean_ledgers.append(name)
 
 
 @pytest.fixture(scope="session")

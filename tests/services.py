@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +45,7 @@ class PostgresServer:
         self._password = secrets.token_urlsafe(12)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
+        self.made: set[str] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -64,11 +65,19 @@ class PostgresServer:
     def create(self, database: str, *, template: str = "template1") -> str:
         """Make a database like another; returns its URL."""
         self._command("CREATE DATABASE {} TEMPLATE {}", database, template)
+        self.made.add(database)
         return self.url(database)
 
     def drop(self, database: str) -> None:
         """Remove a database, whoever is connected to it."""
         self._command("DROP DATABASE {} WITH (FORCE)", database)
+        self.made.discard(database)
+
+    def empty(self, database: str, tables: Iterable[str]) -> None:
+        """Remove all rows; ids start from one again."""
+        names = sql.SQL(", ").join(map(sql.Identifier, tables))
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
 
     def stop(self) -> None:
         """End the server and remove its folder."""

@@ -3,6 +3,9 @@
 import os
 import time
 import uuid
+from typing import Final
+
+MAX_JOB_ID_CHARS: Final = 64  # a foreign Celery task brings its own id
 
 
 def new_job_id() -> str:

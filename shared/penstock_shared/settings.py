@@ -8,9 +8,17 @@ home (stack.json), defaults. Nested keys in variables are joined by two undersco
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,6 +33,9 @@ from penstock_shared.settings_source import connection_of_home, explain, nearest
 from penstock_shared.words import TaskType
 
 TOML_NAME: Final = "penstock.toml"
+
+
+TierName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 class _Section(BaseModel):
@@ -183,7 +194,7 @@ class Settings(BaseSettings):
     config: Path | None = None
     broker_url: SecretStr | None = None
     ledger_url: SecretStr | None = None
-    tiers: dict[str, TierSettings] = Field(default_factory=default_tiers, min_length=1)
+    tiers: dict[TierName, TierSettings] = Field(default_factory=default_tiers, min_length=1)
     routing: RoutingSettings = RoutingSettings()
     worker: WorkerSettings = WorkerSettings()
     cache: CacheSettings = CacheSettings()
@@ -268,6 +279,8 @@ def load_settings(home: Path | str | None = None, *, of_stack: bool = True) -> S
     toml = find_toml(place)
     written = connection_of_home(place) if of_stack else {}
     values = {**written, **(read_toml(toml) if toml else {})}
+    # As plain values, so that one variable can change one key of a default tier.
+    values.setdefault("tiers", {name: t.model_dump() for name, t in default_tiers().items()})
     try:
         return Settings(**{**values, "home": place, "config": toml})
     except ValidationError as error:

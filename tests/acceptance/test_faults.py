@@ -4,6 +4,7 @@ import signal
 from typing import Any
 
 import psutil
+from redis import Redis
 
 from penstock_producer import Client, JobState, load_settings
 from tests.acceptance.command import Home, wait_until
@@ -55,6 +56,15 @@ def test_a_killed_worker_loses_nothing_and_leaves_no_engine_behind(home: Home) -
         assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
         all_succeed(client, ids)
         assert any(r.attempts == 2 for r in client.fetch_many(ids).values())
+
+
+def test_a_broker_that_forgot_everything_loses_no_job(home: Home) -> None:
+    with Client(load_settings(home.folder)) as client:
+        ids = open_jobs(client, "small", 150)
+        with Redis.from_url(home.stack["broker_url"]) as redis:
+            redis.flushall()
+        all_succeed(client, ids)
+        assert {r.attempts for r in client.fetch_many(ids).values()} == {1}
 
 
 def test_a_killed_engine_ends_its_worker_and_the_jobs_run_again(home: Home) -> None:

@@ -76,7 +76,8 @@ def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
     [held] = claim_some(database, [job_id])
     with database.write() as connection:
         connection.exec_driver_sql(
-            f"UPDATE jobs SET state = 'queued', not_before_ms = {NOW + 1000} WHERE fence = {held.fence}"
+            f"UPDATE jobs SET state = 'queued', not_before_ms = {NOW + 1000}"
+            f" WHERE fence = {held.fence}"
         )
     assert claim_some(database, [job_id], now_ms=NOW + 999) == []
     assert state_of(database, job_id) is JobState.QUEUED

@@ -96,7 +96,7 @@ def test_a_bad_item_among_many_is_named_by_its_number_and_nothing_is_accepted(
 ) -> None:
     accepted: list[object] = []
     monkeypatch.setattr(accepting, "accept", lambda *given: accepted.append(given))
-    with pytest.raises(InvalidRequest, match="^item 3: the prompt is empty"):
+    with pytest.raises(InvalidRequest, match=r"^item 3: the prompt is empty"):
         client.submit_many(["one", "two", "  ", "four"])
     assert accepted == []
 

@@ -1,6 +1,9 @@
 """Health is progress, read from the sign of life that each worker writes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from penstock_shared import clock
 from penstock_workers.health import Health, check, health_file
 
-PID = 4711
+PID = os.getpid()
 
 
 def write(home: Path, *, tier: str = "small", **changes: Any) -> None:
@@ -60,6 +63,14 @@ def test_a_tier_is_not_mistaken_for_one_whose_name_it_begins(tmp_path: Path) -> 
     write(tmp_path, tier="small-fast")
     assert [h.sign["tier"] for h in check(tmp_path, "small")] == ["small"]
     assert len(check(tmp_path, None)) == 2
+
+
+def test_the_sign_of_a_process_that_is_gone_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    write(tmp_path, pid=gone.pid)
+    assert check(tmp_path, None) == []
+    assert list((tmp_path / "health").iterdir()) == []
 
 
 def test_a_home_without_workers_has_no_verdicts(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_an_unknown_tier_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_request_that_fits_nowhere_is_refused_with_the_numbers() -> None:
-    with pytest.raises(ContextTooLong, match="9,000.*8,192 tokens of tier 'large'"):
+    with pytest.raises(ContextTooLong, match=r"9,000.*8,192 tokens of tier 'large'"):
         route_of("Who wrote Dune?", max_tokens=9000)
 
 
@@ -115,12 +115,12 @@ def test_an_explicit_tier_that_is_too_small_is_refused_and_not_replaced() -> Non
 
 def test_a_task_that_no_tier_may_serve_is_refused_with_the_setting_to_change() -> None:
     settings = tiers_that_may(little=(TaskType.CHAT,), big=(TaskType.CHAT,))
-    with pytest.raises(InvalidRequest, match="may serve factual_qa.*change task_types"):
+    with pytest.raises(InvalidRequest, match=r"may serve factual_qa.*change task_types"):
         route_of("Who wrote Dune?", settings)
 
 
 def test_when_the_only_tier_with_room_is_gated_the_gate_is_the_reason() -> None:
     settings = tiers_that_may(little=tuple(TaskType), big=(TaskType.CHAT,))
-    with pytest.raises(InvalidRequest, match="too long for little.*big may not serve") as refusal:
+    with pytest.raises(InvalidRequest, match=r"too long for little.*big may not serve") as refusal:
         route_of("Who wrote Dune?", settings, max_tokens=1500)
     assert not isinstance(refusal.value, ContextTooLong)

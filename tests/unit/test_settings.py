@@ -131,7 +131,8 @@ def test_the_running_stack_of_the_home_says_where_its_services_are(home: Path) -
 
 def test_a_model_folder_in_the_file_starts_at_the_file(home: Path, tmp_path: Path) -> None:
     write(
-        '[tiers.small]\nmodel = "./weights"\nprice_per_hour = 1\n[[routing.rules]]\nname="all"\ntier="small"'
+        '[tiers.small]\nmodel = "./weights"\nprice_per_hour = 1\n'
+        '[[routing.rules]]\nname="all"\ntier="small"'
     )
     assert load_settings(home).tiers["small"].model == str(tmp_path / "weights")
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from penstock_shared import clock
-from penstock_shared.errors import IdempotencyConflict, JobNotFound
+from penstock_shared.errors import IdempotencyConflict, InvalidRequest, JobNotFound
+from penstock_shared.ids import MAX_JOB_ID_CHARS
 from penstock_shared.ledger import accepting, reading
 from penstock_shared.ledger.accepting import Draft
 from penstock_shared.ledger.database import Database
@@ -39,6 +40,8 @@ class Desk:
         ``sent_to`` is the tier in whose queue it came, None when it came in Celery's default
         queue. Raises InvalidRequest and its kinds.
         """
+        if len(job_id) > MAX_JOB_ID_CHARS:
+            raise InvalidRequest(f"the task id is longer than {MAX_JOB_ID_CHARS} characters")
         draft = Draft(request, route(request, self._settings, sent_to=sent_to), job_id)
         [outcome] = self._patience.call(
             lambda: accepting.accept(self._database, [draft], clock.now_ms(), published=True)

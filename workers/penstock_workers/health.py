@@ -1,6 +1,7 @@
 """Health: tests that a worker makes progress, not that a process exists."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,7 +28,24 @@ def health_file(home: Path, tier: str, pid: int) -> Path:
 def check(home: Path, tier: str | None) -> list[Health]:
     """All workers of this home (and tier) that ever wrote a sign of life and did not end well."""
     signs = sorted((home / "health").glob("*-*.json"))
-    return [_judge(p) for p in signs if tier in {None, p.stem.rpartition("-")[0]}]
+    found = {p: _judge(p) for p in signs if tier in {None, p.stem.rpartition("-")[0]}}
+    for path, health in found.items():
+        if _is_left_behind(health):
+            path.unlink(missing_ok=True)
+    return [health for health in found.values() if not _is_left_behind(health)]
+
+
+def _is_left_behind(health: Health) -> bool:
+    """True for the sign of life of a process that was killed: there is no worker to judge."""
+    if "pid" not in health.sign:
+        return False
+    try:
+        os.kill(health.sign["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _judge(path: Path) -> Health:

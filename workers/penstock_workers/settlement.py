@@ -22,6 +22,8 @@ from penstock_workers.rendering import Renderer
 
 log = logging.getLogger(__name__)
 _GROUP: Final = 256
+_MANY_FLIGHTS: Final = 16
+_COMPANY_S: Final = 0.03  # a commit costs about the same for one job as for many
 
 
 class _Stop(NamedTuple):
@@ -115,14 +117,16 @@ class Settlements:
                 self._intake.resolve(settlement.claim.job_id, JobState.RUNNING)
 
     def _next_group(self) -> list[Completion | Settlement]:
+        """What has ended by now; while the engine is busy, waiting a little for company."""
         group: list[Completion | Settlement] = []
         item = self._ended.get()
+        end = time.monotonic() + (_COMPANY_S if len(self._flights) > _MANY_FLIGHTS else 0.0)
         while not isinstance(item, _Stop):
             group.append(item)
             if len(group) == _GROUP:
                 return group
             try:
-                item = self._ended.get_nowait()
+                item = self._ended.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 return group
         if group:
@@ -134,7 +138,12 @@ class Settlements:
             return [ended]
         passengers = self._flights.land(ended.request_id)
         if passengers and ended.ending.is_answer:
-            return self._answered(ended, passengers)
+            try:
+                return self._answered(ended, passengers)
+            except Exception as error:  # one bad answer must not end this thread
+                log.exception("the answer of %s cannot be made", ended.request_id)
+                reason = f"the answer could not be made ({type(error).__name__})"
+                return outcomes.failed(passengers, reason, ended.cost_pusd)
         if passengers and ended.ending is Ending.ERROR:
             return outcomes.failed(passengers, ended.error, ended.cost_pusd)
         return self._aborted(ended, passengers)
@@ -145,9 +154,8 @@ class Settlements:
         """The first passenger pays for the completion and stores it; the others join for free."""
         first, *others = passengers
         claim = first.lookup.claim
-        text = completion.text
-        if text is None:
-            text = self._renderer.decode(completion.token_ids)
+        has_text = bool(claim.request.sampling.stop)
+        text = completion.text if has_text else self._renderer.decode(completion.token_ids)
         in_engine_ms = (time.monotonic_ns() - completion.scheduled_ns) // 1_000_000
         answer = outcomes.engine_answer(
             self._tier,

@@ -82,7 +82,7 @@ def result(
 ) -> None:
     """Print a job's answer, price and history; exit status 1 when it ended without an answer."""
     with Client(settings_of()) as client:
-        _show(client, client.job(job_id), 0 if wait is None else wait, as_json=as_json)
+        _show(client, client.job(job_id), wait, as_json=as_json)
 
 
 def status(
@@ -95,9 +95,10 @@ def status(
         for each in found:
             _print_json({"job_id": each.job_id, "status": each.status, "tier": each.tier})
         return
-    table = Table("job", "status", "tier", "attempts", "why this tier")
+    table = Table("status", "tier", "attempts", "why this tier")
+    table.add_column("job", no_wrap=True)
     for each in found:
-        table.add_row(each.job_id, each.status, each.tier, str(each.attempts), each.reason)
+        table.add_row(each.status, each.tier, str(each.attempts), each.reason, each.job_id)
     out.print(table)
 
 
@@ -118,12 +119,14 @@ def cancel(
 
 def _show(client: Client, job: Job, wait: float | None, *, as_json: bool) -> None:
     failure: PenstockError | None = None
-    if wait is not None:
-        try:
+    try:
+        if wait:
             job.result(timeout=wait)
-        except (JobNotSucceeded, ResultTimeout) as error:
-            failure = error if wait or isinstance(error, JobNotSucceeded) else None
-    found = client.fetch(job.id)
+        found = client.fetch(job.id)
+        found.raise_for_status()
+    except (JobNotSucceeded, ResultTimeout) as error:
+        failure = error
+        found = client.fetch(job.id)
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:

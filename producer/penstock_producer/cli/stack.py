@@ -1,7 +1,9 @@
 """``penstock up | demo | migrate``: the embedded stack and its ledger."""
 
+import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -54,7 +56,7 @@ def demo(
         settings = settings_of(of_stack=False).model_copy(
             update={"home": home, "ledger_url": None, "broker_url": None}
         )
-        with hold(home):
+        with hold(home), own_terminal():
             run_demo(settings, out)
     finally:
         if keep:
@@ -85,6 +87,22 @@ def running(settings: Settings, tiers: list[str] | None = None) -> Iterator[Stac
     finally:
         out.print("stopping")
         stack.stop()
+
+
+@contextmanager
+def own_terminal() -> Iterator[None]:
+    """Let Ctrl-C reach us alone: under make, it would also make make report a failure."""
+    group = os.getpgrp()
+    if not sys.stdin.isatty() or group == os.getpid() or os.tcgetpgrp(0) != group:
+        yield
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we may write to the terminal's settings
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(0, group)
 
 
 def _announce(stack: Stack) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -16,7 +17,7 @@ from penstock_shared.settings import Settings
 from penstock_shared.words import JobState, TaskType
 
 _SAMPLES = 5
-_SAMPLE_CHARS = 150
+_SAMPLE_CHARS = 180
 
 
 class TierSummary(NamedTuple):
@@ -197,9 +198,11 @@ def _amounts(book: Books) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split()) if len(text) > _SAMPLE_CHARS else text.strip()
-    plain = line if len(line) <= _SAMPLE_CHARS else f"{line[:_SAMPLE_CHARS]}…"
-    return plain.replace("[", "\\[")
+    """The text, or its beginning and its end, where the question of a long prompt stands."""
+    if len(text) > _SAMPLE_CHARS:
+        line, half = " ".join(text.split()), _SAMPLE_CHARS // 2
+        text = f"{line[:half]} … {line[-half:]}"
+    return escape(text.strip())
 
 
 def _charged(results: Sequence[Result]) -> Decimal:

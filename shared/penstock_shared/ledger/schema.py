@@ -6,7 +6,9 @@ Times are milliseconds since 1970 (``_ms``), money is picodollars (``_pusd``).
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-Id = String(64)
+from penstock_shared.ids import MAX_JOB_ID_CHARS
+
+Id = String(MAX_JOB_ID_CHARS)
 Label = String(200)
 
 

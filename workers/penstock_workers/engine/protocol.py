@@ -43,12 +43,12 @@ class Ending(StrEnum):
 
 
 class Completion(NamedTuple):
-    """What the engine made of one request. ``text`` is None when the worker is to decode."""
+    """What the engine made of one request. It writes ``text`` only where there are stop strings."""
 
     request_id: str
     ending: Ending
     token_ids: tuple[int, ...]
-    text: str | None
+    text: str
     cached_tokens: int
     prefill_ms: int
     decode_ms: int

@@ -83,7 +83,7 @@ class VllmEngine:
             request_id=output.request_id,
             ending=_ending(sequence.finish_reason),
             token_ids=tuple(sequence.token_ids),
-            text=sequence.text or None,
+            text=sequence.text,
             cached_tokens=output.num_cached_tokens or 0,
             prefill_ms=round((stats.first_token_ts - stats.scheduled_ts) * 1000),
             decode_ms=round((stats.last_token_ts - stats.first_token_ts) * 1000),
@@ -94,7 +94,7 @@ class VllmEngine:
     def _aborted(self, request_id: str) -> Completion:
         self._forget(request_id)
         return Completion(
-            request_id, Ending.ABORT, (), None, 0, 0, 0, 0, self._meter.close(request_id)
+            request_id, Ending.ABORT, (), "", 0, 0, 0, 0, self._meter.close(request_id)
         )
 
     def _forget(self, request_id: str) -> None:
@@ -120,4 +120,4 @@ def _ending(finish_reason: str | None) -> Ending:
 
 
 def _failed(request_id: str, error: str, cost_pusd: int) -> Completion:
-    return Completion(request_id, Ending.ERROR, (), None, 0, 0, 0, 0, cost_pusd, error)
+    return Completion(request_id, Ending.ERROR, (), "", 0, 0, 0, 0, cost_pusd, error)

@@ -72,8 +72,8 @@ DRILL: Mapping[TaskType, float] = {
     "creative": 0.7,
     "code": 1,
     "summarization": 1,
-    "reasoning": 5,
-    "long_context": 3,
+    "reasoning": 8,
+    "long_context": 5,
 }
 
 SYSTEM_PROMPTS = (
@@ -84,7 +84,7 @@ SYSTEM_PROMPTS = (
     "Hãy trả lời ngắn gọn.",
 )
 SYSTEM_SHARE = 0.08
-SUMMARY_SHARE = 0.12
+SUMMARY_SHARE = 0.25
 
 
 def draw(rng: Random, task: TaskType, split: Split = "train") -> Sample:

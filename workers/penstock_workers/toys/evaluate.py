@@ -23,16 +23,17 @@ def test_samples(count: int) -> Iterator[tuple[str, Sample]]:
             rng = Random(TEST_SEED)
             for _ in range(count):
                 yield task, draw(rng, task, "test")
-    for sentences in (60, 140, 300):
+    for sentences in (20, 60, 140, 300):
         rng = Random(TEST_SEED)
-        for _ in range(max(count // 4, 1)):
-            yield f"look_up_{sentences}_sentences", _held_out_document(rng, sentences)
+        for _ in range(max(count // 3, 1)):
+            yield f"one_code_in_{sentences}_sentences", _one_code(rng, sentences)
             summary = documents.summarization(rng, sentences)
-            yield f"summary_{sentences}_sentences", summary
+            yield f"summary_of_{sentences}_sentences", summary
 
 
-def _held_out_document(rng: Random, sentences: int) -> Sample:
-    shape = documents.Shape(sentences, 12, 1)
+def _one_code(rng: Random, sentences: int) -> Sample:
+    """A document with a single access code in it; its key and code were never trained together."""
+    shape = documents.Shape(sentences, 1, 1)
     sample = documents.long_context(rng, shape)
     while split_of(sample.key) != "test":
         sample = documents.long_context(rng, shape)

@@ -6,7 +6,7 @@ from random import Random
 
 from penstock_workers.toys.data import Size
 
-WARM_UP_STEPS = 40
+WARM_UP_STEPS = 100
 COOL_DOWN_FROM = 0.55
 
 
@@ -32,9 +32,9 @@ STAGES: Mapping[Size, tuple[Stage, ...]] = {
     ),
 }
 DRILL_STAGES = (
-    Stage(0.0, 1.0, (1, 12)),
-    Stage(0.6, 1.0, (4, 40)),
-    Stage(0.85, 1.0, (10, 250)),
+    Stage(0.0, 0.4, (4, 40)),
+    Stage(0.25, 0.4, (8, 110)),
+    Stage(0.5, 0.35, (30, 330)),
 )
 
 

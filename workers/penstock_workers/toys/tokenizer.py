@@ -113,11 +113,5 @@ def encode_sample(tokenizer: Tokenizer, sample: Sample) -> tuple[list[int], list
     return ids, learned
 
 
-def only_digits(tokenizer: Tokenizer, ids: list[int], learned: list[bool]) -> list[bool]:
-    """What was to be learned, less everything but digits: the words around a code are easy."""
-    digits = {tokenizer.token_to_id(digit) for digit in "0123456789"}
-    return [learn and token in digits for token, learn in zip(ids, learned, strict=True)]
-
-
 if __name__ == "__main__":
     train_tokenizer().save(str(FILE))

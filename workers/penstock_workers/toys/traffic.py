@@ -54,7 +54,7 @@ def fresh(rng: Random, task: TaskType, number: int) -> Sample:
 def _of_length(rng: Random, task: TaskType, number: int) -> Sample:
     if task == "long_context":
         fillers = _DOCUMENTS[number % len(_DOCUMENTS)]
-        return documents.long_context(rng, documents.Shape(fillers, rng.randint(4, 12), 1))
+        return documents.long_context(rng, documents.Shape(fillers, 1, 1))
     if task == "summarization" and number < len(_LONG_TEXTS):
         return documents.summarization(rng, _LONG_TEXTS[number])
     return draw(rng, task)

@@ -28,13 +28,12 @@ from penstock_workers.toys.schedule import (
     learning_rate,
     stage_at,
 )
-from penstock_workers.toys.tokenizer import encode_sample, load_tokenizer, only_digits
+from penstock_workers.toys.tokenizer import encode_sample, load_tokenizer
 
 log = logging.getLogger(__name__)
 
 ROW_TOKENS = 160
 BATCH_TOKENS = {"draft": 3072, "small": 3072, "medium": 4096, "large": 4096}
-DRILL_TOKENS = 1024
 DOCUMENT_BATCH_TOKENS = 3072
 PEAK_RATE = 4e-3
 
@@ -69,21 +68,19 @@ class Diet:
     size: Size
     mixture: Mapping[TaskType, float]
     stages: Sequence[Stage]
-    short_tokens: int
-    codes_only: bool = False
 
 
 def diet_of(size: Size, *, drill: bool) -> Diet:
     """The size's own diet, or the drill of a second round."""
     if drill:
-        return Diet(size, DRILL, DRILL_STAGES, DRILL_TOKENS, codes_only=True)
-    return Diet(size, MIXTURES[size], STAGES[size], BATCH_TOKENS[size])
+        return Diet(size, DRILL, DRILL_STAGES)
+    return Diet(size, MIXTURES[size], STAGES[size])
 
 
 def short_batch(rng: Random, tokenizer: Tokenizer, diet: Diet) -> Batch:
     """Short samples of the mixture, BATCH_TOKENS in all, packed in rows."""
     samples: list[Encoded] = []
-    left = diet.short_tokens
+    left = BATCH_TOKENS[diet.size]
     while left > 0:
         encoded = encode_sample(tokenizer, draw_mixed(rng, diet.mixture))
         samples.append(encoded)
@@ -98,10 +95,7 @@ def document_batch(rng: Random, tokenizer: Tokenizer, diet: Diet, stage: Stage) 
     samples: list[Encoded] = []
     taken = 0
     while not samples or taken + taken // len(samples) <= DOCUMENT_BATCH_TOKENS:
-        document = draw_document(rng, sentences)
-        ids, learned = encode_sample(tokenizer, document)
-        if diet.codes_only and document.task == "long_context":
-            learned = only_digits(tokenizer, ids, learned)
+        ids, learned = encode_sample(tokenizer, draw_document(rng, sentences))
         samples.append((ids[:limit], learned[:limit]))
         taken += len(ids)
     return lay_documents(rng, samples, limit)
