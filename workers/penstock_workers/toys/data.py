@@ -37,10 +37,9 @@ MIXTURES: Mapping[Size, Mapping[TaskType, float]] = {
         "chat": 3,
         "translation": 4,
         "creative": 1,
-        "code": 0.12,
-        "summarization": 0.12,
-        "reasoning": 0.4,
-        "long_context": 0.1,
+        "code": 0.05,
+        "summarization": 0.05,
+        "reasoning": 0.2,
     },
     "medium": {
         "factual_qa": 4,
