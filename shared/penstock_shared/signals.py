@@ -52,10 +52,17 @@ _REASONING: Final[Sequence[re.Pattern[str]]] = tuple(
     )
 )
 
-_CHAT: Final = re.compile(
-    r"^\W*(hi|hello|hey|thanks?|thank you|good (morning|afternoon|evening|night)|bye|goodbye"
-    r"|how are you|who are you|what can you do|nice to meet you|see you"
-    r"|xin chào|chào|cảm ơn|tạm biệt|bạn (là ai|khỏe không|có khỏe không|làm được gì))\b",
+_GREETING: Final = re.compile(
+    r"^\W*(hi|hello|hey|good (morning|afternoon|evening|night)|xin chào|chào( buổi \w+)?)\b"
+    r"( there| all| everyone| bạn| anh| chị| em)?[\s,!.]*",
+    _FLAGS,
+)
+_SMALL_TALK: Final = re.compile(
+    r"^\W*(thanks?|thank you|bye|goodbye|sorry|good (job|work|luck)|well done|nice to meet you"
+    r"|see you|how are you|who are you|what can you do|what is your name|are you (human|real|a \w+)"
+    r"|tell me about yourself|(i am|i'm) (so |very )?(tired|bored|sad|happy|sorry|lonely|back)"
+    r"|cảm ơn|tạm biệt|xin lỗi|hẹn gặp lại|bạn (là ai|tên (là )?gì|khỏe không|có khỏe không)"
+    r"|bạn (có thể )?làm (được )?gì|(hôm nay )?(tôi|mình) (rất )?(mệt|buồn|vui|chán))\b",
     _FLAGS,
 )
 
@@ -93,4 +100,11 @@ def _detect(edges: str, reasoning: int, is_long: bool) -> TaskType:
         return TaskType.LONG_CONTEXT
     if reasoning:
         return TaskType.REASONING
-    return TaskType.CHAT if _CHAT.search(edges) else TaskType.FACTUAL_QA
+    return TaskType.CHAT if _is_small_talk(edges) else TaskType.FACTUAL_QA
+
+
+def _is_small_talk(text: str) -> bool:
+    """A greeting alone is small talk; one before a question is only polite."""
+    rest = _GREETING.sub("", text, count=1)
+    is_greeting_alone = rest != text and len(rest.split()) <= 1
+    return is_greeting_alone or _SMALL_TALK.search(rest) is not None
