@@ -79,7 +79,9 @@ def _others(
     renderer = Renderer.load(tier)
     cpus = parse_cpus(tier.cpus) if tier.cpus else tuple(os.sched_getaffinity(0))
     logs = folder / "logs"
-    bare = running.enter_context(closing(Bare(config, renderer, cpus=cpus, log=logs / "bare.log")))
+    # The yardstick may use every core that it has; beside a queue the engine leaves one free.
+    alone = config._replace(environment={**config.environment, "OMP_NUM_THREADS": str(len(cpus))})
+    bare = running.enter_context(closing(Bare(alone, renderer, cpus=cpus, log=logs / "bare.log")))
     entries = [Entry(BARE, bare)]
     for name, script, jobs in (
         (BARRIER, "micro_batches.py", plan.barrier_jobs),

@@ -6,6 +6,7 @@ what is measured and how to read it.
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +24,7 @@ from submitting import measure_submitting, redis_and_ledger
 
 from penstock_shared.cli import guarded
 
-_FULL: Final = Plan("", 256, 5, barrier_jobs=128, one_at_a_time_jobs=12)
+_FULL: Final = Plan("", 1024, 3, barrier_jobs=192, one_at_a_time_jobs=12)
 _QUICK: Final = Plan("", 96, 2, barrier_jobs=32, one_at_a_time_jobs=4)
 _SUBMITS: Final = 1000
 _SUBMIT_ROUNDS: Final = 5
@@ -44,6 +45,8 @@ def throughput(
     plan = _QUICK if quick else _FULL
     plan = plan._replace(model=model, jobs=jobs or plan.jobs, rounds=rounds or plan.rounds)
     _forget_settings_of_the_caller()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # everything is stopped on the way out
     figures = _measure(plan)
     if as_json:
         sys.stdout.write(json.dumps({"jobs": plan.jobs, "model": model, **facts(figures)}) + "\n")

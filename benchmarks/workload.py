@@ -38,10 +38,11 @@ def request_of(item: Item) -> Request:
 
 
 def thin(items: Sequence[Item], count: int) -> list[Item]:
-    """``count`` of the items, whose lengths are spread as those of all of them."""
-    by_length = sorted(items, key=lambda item: item.max_tokens)
+    """``count`` of the items in their order, with lengths spread as those of all of them."""
+    by_length = sorted(range(len(items)), key=lambda place: items[place].max_tokens)
     step = len(items) / min(count, len(items))
-    return [by_length[int((place + 0.5) * step)] for place in range(min(count, len(items)))]
+    chosen = {by_length[int((place + 0.5) * step)] for place in range(min(count, len(items)))}
+    return [item for place, item in enumerate(items) if place in chosen]
 
 
 def _lengths(count: int) -> list[int]:

@@ -30,6 +30,7 @@ from penstock_shared.settings import Settings, load_settings
 from penstock_shared.words import JobState
 
 Prompt = str | Sequence[Mapping[str, Any] | Message]
+_FIRST_BULK: Final = 64  # workers start on these while the others are inserted
 _BULK: Final = 1_000
 
 
@@ -142,13 +143,13 @@ class Client:
         """Accept many: inserted in bulk, published in a pipeline, jobs in the order given.
 
         Each item is a prompt, messages, a Request, or a mapping with ``prompt`` or ``messages``
-        beside any argument of ``submit``; ``common`` holds for all. The items are checked a
-        thousand at a time: a wrong one raises InvalidRequest with its number, and none of its
-        thousand is accepted.
+        beside any argument of ``submit``; ``common`` holds for all. The items are checked up to
+        a thousand at a time: a wrong one raises InvalidRequest with its number, and none of its
+        group is accepted.
         """
         numbered = enumerate(prompts, start=1)
         jobs: list[Job] = []
-        while some := list(itertools.islice(numbered, _BULK)):
+        while some := list(itertools.islice(numbered, _BULK if jobs else _FIRST_BULK)):
             requests = [_numbered_request(number, item, common) for number, item in some]
             jobs.extend(self.job_of(receipt) for receipt in self.submit_group(requests))
         return jobs

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from penstock_shared.errors import ContextTooLong
+from penstock_shared.errors import InvalidRequest
 from penstock_shared.ledger import claiming
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
@@ -96,7 +96,7 @@ class Batcher:
         request = lookup.claim.request
         try:
             token_ids = self._renderer.render(request)
-        except ContextTooLong as error:
+        except InvalidRequest as error:
             self._settlements.add_failure(lookup, str(error))
             return None
         self._flights.start(lookup, len(token_ids))

@@ -54,24 +54,15 @@ class Heartbeat:
         self._settlements = settlements
         self._now_ms = now_ms
         self._stopped = threading.Event()
+        self._next_beat = 0.0
         self._steps = -1
         self._progress_at = time.monotonic()
 
     def run(self) -> None:
-        """Tick until stopped. An outage of the ledger is survived: the next beat tries again."""
-        next_beat = 0.0
+        """Tick until stopped. What fails is tried again, and keeps nothing else from being done."""
         while not self._stopped.wait(_TICK_S):
-            self._end_overdue()
-            try:
-                self._cache.refresh()
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + self._life.heartbeat_s
-                    self._beat()
-            except Unavailable as error:
-                log.warning("heartbeat without the ledger: %s", error)
-            except Exception:
-                log.exception("a heartbeat failed")
-            self._write_health()
+            for part in (self._end_overdue, self._ask_ledger, self._write_health):
+                self._survive(part)
 
     def stop(self) -> None:
         """Let ``run`` return."""
@@ -87,6 +78,20 @@ class Heartbeat:
             engine_died=engine_died,
         )
         self._life.health_file.unlink(missing_ok=True)
+
+    def _survive(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except Unavailable as error:
+            log.warning("heartbeat without the ledger: %s", error)
+        except Exception:
+            log.exception("a part of the heartbeat failed")
+
+    def _ask_ledger(self) -> None:
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + self._life.heartbeat_s
+            self._beat()
+        self._cache.refresh()  # after the beat: it must never cost a lease
 
     def _beat(self) -> None:
         verdicts = claiming.renew(

@@ -1,5 +1,6 @@
 """Where a tier's model is, and what identifies the answers that it gives."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +16,10 @@ def locate(model: str) -> str:
     """Folder of a built-in toy; every other name is taken as it is (a folder or a hub name)."""
     if not model.startswith(TOYS):
         return model
-    folder = Path(str(files("penstock_workers"))) / "toys" / "models" / model.removeprefix(TOYS)
-    if not (folder / "config.json").is_file():
-        known = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+    toys = Path(str(files("penstock_workers"))) / "toys" / "models"
+    folder = toys / model.removeprefix(TOYS)
+    if folder.parent != toys or not (folder / "config.json").is_file():
+        known = sorted(path.name for path in toys.glob("*") if path.is_dir())
         raise SettingsError(f"there is no toy model {model!r}; there are {', '.join(known)}")
     return str(folder)
 
@@ -52,25 +54,32 @@ def engine_config(tier: TierSettings, started_ns: int) -> EngineConfig:
         "VLLM_LOGGING_LEVEL": "WARNING",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    if tier.cpu_threads is not None:
-        environment["OMP_NUM_THREADS"] = str(tier.cpu_threads)
+    cpus = parse_cpus(tier.cpus) if tier.cpus else ()
+    # Without cores of its own, an engine on a CPU leaves one to the worker: threads that wait for
+    # one of them that has no core cost more than they give.
+    threads = tier.cpu_threads or len(cpus) or max(1, len(os.sched_getaffinity(0)) - 1)
+    environment["OMP_NUM_THREADS"] = str(threads)
     return EngineConfig(
         model=locate(tier.model),
         price_per_hour_pusd=tier.price_per_hour_pusd,
         started_ns=started_ns,
         options=options,
         environment=environment,
-        cpus=parse_cpus(tier.cpus) if tier.cpus else (),
+        cpus=cpus,
     )
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:
     """Read a CPU list such as ``0-3,8``. Raises SettingsError."""
-    cpus: list[int] = []
     try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            cpus.extend(range(int(first), int(last or first) + 1))
+        return tuple(cpu for part in text.split(",") for cpu in _cpus_of(part))
     except ValueError:
         raise SettingsError(f"cpus: {text!r} is no CPU list; write it like 0-3,8") from None
-    return tuple(cpus)
+
+
+def _cpus_of(part: str) -> range:
+    first, dash, last = part.partition("-")
+    cpus = range(int(first), int(last if dash else first) + 1)
+    if not cpus:
+        raise ValueError(part)
+    return cpus

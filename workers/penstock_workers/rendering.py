@@ -6,7 +6,7 @@ This runs in the worker, not in the engine's process, which is left to generate.
 from collections.abc import Sequence
 from typing import Any, Self
 
-from penstock_shared.errors import ContextTooLong
+from penstock_shared.errors import ContextTooLong, InvalidRequest
 from penstock_shared.request import Request
 from penstock_shared.settings import TierSettings
 from penstock_workers.models import locate
@@ -28,14 +28,17 @@ class Renderer:
         return cls(tokenizer, tier.max_model_len)
 
     def render(self, request: Request) -> tuple[int, ...]:
-        """Token ids of the prompt. Raises ContextTooLong, now that the length is exact."""
-        messages = [message.model_dump() for message in request.messages]
-        if self._tokenizer.chat_template is None:
-            ids = self._tokenizer.encode(request.text)
-        else:
-            ids = self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=False
-            )
+        """Token ids of the prompt.
+
+        Raises ContextTooLong, now that the length is exact, and InvalidRequest when the model's
+        chat template refuses the messages.
+        """
+        try:
+            ids = self._encode(request)
+        except Exception as error:  # noqa: BLE001 - a template raises what it likes, even the text
+            raise InvalidRequest(
+                f"the model's chat template refuses these messages ({type(error).__name__})"
+            ) from None
         if len(ids) + request.sampling.max_tokens > self._max_model_len:
             raise ContextTooLong(
                 f"the prompt has {len(ids):,} tokens; with max_tokens "
@@ -47,3 +50,13 @@ class Renderer:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of a completion, without special tokens."""
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def _encode(self, request: Request) -> list[int]:
+        if self._tokenizer.chat_template is None:
+            return list(self._tokenizer.encode(request.text))
+        messages = [message.model_dump() for message in request.messages]
+        return list(
+            self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False
+            )
+        )

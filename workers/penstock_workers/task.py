@@ -1,7 +1,7 @@
 """The Celery task penstock.infer: Celery's view of a job, and the door for foreign Celery apps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery, Task
 from celery.exceptions import Reject
@@ -16,7 +16,9 @@ from penstock_shared.words import JobState
 from penstock_workers.desk import Desk
 from penstock_workers.intake import Requeue
 
-_POLL_S = 1
+_POLL_S: Final = 1
+_SILENT: Final = {"argsrepr": "", "kwargsrepr": ""}
+_TEMPLATE_ERRORS: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
 _templates = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
@@ -27,8 +29,14 @@ class SilentRequest(CeleryRequest):  # type: ignore[misc]
     kwargsrepr = ""
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        message.headers.update(argsrepr="", kwargsrepr="")
+        message.headers.update(_SILENT)
         super().__init__(message, *args, **kwargs)
+        self._request_dict.update(_SILENT)  # of Celery's first protocol it is no copy of headers
+        self._argsrepr = self._kwargsrepr = ""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002 - Celery's
+        """What ``celery inspect`` and Flower show of a message that waits or runs."""
+        return {**super().info(safe=True), "args": "", "kwargs": ""}
 
 
 def register(app: Celery, desk: Desk) -> Task:
@@ -66,7 +74,7 @@ def register(app: Celery, desk: Desk) -> Task:
             request = Request.build(content, **fields)
             tier = desk.take_in(job_id, request, sent_to)
             if tier != desk.tier:
-                raise self.retry(queue=queue_of(tier), countdown=0)
+                raise self.retry(queue=queue_of(tier), countdown=0, **_SILENT)
         return _bring_to_end(self, desk, job_id)
 
     task: Task = infer
@@ -86,7 +94,7 @@ def _bring_to_end(task: Task, desk: Desk, job_id: str) -> dict[str, str]:
     # needs this message alive until the job has ended.
     if task.request.ignore_result:
         return {"job_id": job_id, "state": state.value}
-    raise task.retry(countdown=_POLL_S)
+    raise task.retry(countdown=_POLL_S, **_SILENT)
 
 
 def _ids(upstream: object) -> list[str]:
@@ -102,5 +110,5 @@ def _ids(upstream: object) -> list[str]:
 def _fill(template: str, answers: Sequence[str]) -> str:
     try:
         return _templates.from_string(template).render(answers=answers, answer=answers[0])
-    except TemplateError as error:
+    except _TEMPLATE_ERRORS as error:  # their messages may quote an answer
         raise InvalidRequest(f"the template cannot be filled: {type(error).__name__}") from None

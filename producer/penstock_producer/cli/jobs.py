@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from penstock_producer.client import Client, Job
@@ -21,9 +22,10 @@ SUBMIT_EXAMPLES: Final = (
 RESULT_EXAMPLES: Final = "Example: penstock result JOB --wait 30 --json"
 STATUS_EXAMPLES: Final = "Example: penstock status JOB1 JOB2"
 CANCEL_EXAMPLES: Final = "Example: penstock cancel JOB"
+_CONTROLS: Final = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print facts as one JSON line")]
 Wait = Annotated[float | None, typer.Option(help="seconds to wait for the answer", min=0)]
@@ -98,7 +100,8 @@ def status(
     table = Table("status", "tier", "attempts", "why this tier")
     table.add_column("job", no_wrap=True)
     for each in found:
-        table.add_row(each.status, each.tier, str(each.attempts), each.reason, each.job_id)
+        why = escape(each.reason)
+        table.add_row(each.status, each.tier, str(each.attempts), why, escape(each.job_id))
     out.print(table)
 
 
@@ -112,9 +115,10 @@ def cancel(
             if as_json:
                 _print_json({"job_id": job_id, "status": state})
             elif state.is_terminal:
-                out.print(f"{job_id} {state.value}")
+                out.print(f"{job_id} {state.value}", markup=False, soft_wrap=True)
             else:
-                out.print(f"{job_id} {state.value}, its worker will end it")
+                note = f"{job_id} {state.value}, its worker will end it"
+                out.print(note, markup=False, soft_wrap=True)
 
 
 def _show(client: Client, job: Job, wait: float | None, *, as_json: bool) -> None:
@@ -133,13 +137,13 @@ def _show(client: Client, job: Job, wait: float | None, *, as_json: bool) -> Non
         _print_result(found)
     if failure is not None:
         if not as_json:
-            err.print(f"[red]{failure.code}[/]: {failure.message}")
+            err.print(f"[red]{failure.code}[/]: {escape(failure.message)}")
         raise typer.Exit(failure.exit_status)
 
 
 def _print_result(found: Result) -> None:
     if found.text is not None:
-        out.print(found.text, markup=False)
+        _print_text(found.text)
     facts = [f"job {found.job_id}", found.status.value, f"{found.tier} ({found.reason})"]
     if found.text is not None:
         where = f"from the cache ({found.source})" if found.cached else "from the engine"
@@ -149,7 +153,13 @@ def _print_result(found: Result) -> None:
             f"{(found.latency_ms or 0) / 1000:.2f} s",
             f"${found.charge_usd:.9f}",
         ]
-    err.print("[dim]" + " · ".join(facts) + "[/]")
+    err.print("[dim]" + escape(" · ".join(facts)) + "[/]")
+
+
+def _print_text(text: str) -> None:
+    """To the letter, except that a model may not steer a terminal."""
+    shown = text.translate(_CONTROLS) if sys.stdout.isatty() else text
+    sys.stdout.write(shown + "\n")
 
 
 def _print_json(facts: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ DEMO_EXAMPLES: Final = "Example: penstock demo"
 MIGRATE_EXAMPLES: Final = (
     "Example: PENSTOCK_LEDGER_URL=postgresql://penstock@db/penstock penstock migrate"
 )
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)
 
 
 def up(

@@ -1,6 +1,6 @@
 """Claims: a worker's leased, fenced hold on a job."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, or_, select, update
@@ -121,12 +121,19 @@ def abandon(database: Database, claims: Sequence[Claim]) -> None:
             )
 
 
-def states(database: Database, job_ids: Sequence[str]) -> dict[str, JobState]:
-    """The states of those of the jobs that exist."""
+def states(
+    database: Database, job_ids: Collection[str], *, only_terminal: bool = False
+) -> dict[str, JobState]:
+    """The states of those of the jobs that exist, or of those that have ended."""
     found: dict[str, JobState] = {}
+    if not job_ids:
+        return found
+    query = select(Job.id, Job.state)
+    if only_terminal:
+        query = query.where(Job.finished_ms.is_not(None))
     with database.read() as connection:
         for some in chunks(job_ids):
-            rows = connection.execute(select(Job.id, Job.state).where(Job.id.in_(some)))
+            rows = connection.execute(query.where(Job.id.in_(some)))
             found.update((row.id, JobState(row.state)) for row in rows)
     return found
 

@@ -1,0 +1,222 @@
+"""Children end when we end, and are started again, later each time, when they end unasked."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from penstock_shared.stack import stack as stack_module
+from penstock_shared.stack.processes import Child, free_port
+from penstock_shared.stack.stack import Supervised
+from tests.examples import Clock
+from tests.rig import BOUND_S, eventually
+
+_DEAF = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+_POLITE = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("bye"), sys.exit(0)))
+print("ready", flush=True)
+time.sleep(600)
+"""
+_PARENT = """
+import sys, time
+from pathlib import Path
+from penstock_shared.stack.processes import Child
+child = Child("child", ["sleep", "600"], log=Path(sys.argv[1]), environment={"PATH": sys.argv[2]})
+child.start()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+class Children:
+    """Makes children, and ends what a test leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: list[Child] = []
+
+    def __call__(self, *command: str, **environment: str) -> Child:
+        log = self._folder / "logs" / f"{len(self._made)}.log"
+        child = Child("a-child", command, log=log, environment=environment)
+        self._made.append(child)
+        return child
+
+    def python(self, code: str) -> Child:
+        """A child that has said that it is ready."""
+        child = self(sys.executable, "-c", code)
+        child.start()
+        eventually(lambda: "ready" in child.last_words())
+        return child
+
+    def end(self) -> None:
+        """Kill them all."""
+        for child in self._made:
+            child.stop(0)
+
+
+class EndsAtOnce(Child):
+    """Never runs; the moments at which it was started are kept."""
+
+    def __init__(self, clock: Clock, log: Path) -> None:
+        super().__init__("short-lived", [], log=log, environment={})
+        self.starts: list[float] = []
+        self._clock = clock
+
+    def start(self) -> None:
+        self.starts.append(self._clock.now)
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[Children]:
+    made = Children(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The supervisor's time."""
+    clock = Clock(1000.0)
+    monkeypatch.setattr(stack_module, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"  # dead; whoever inherited it has not looked yet
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's promise is Linux's")
+def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, str(tmp_path / "log"), os.environ["PATH"]],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert not is_gone(child)
+        os.kill(parent.pid, signal.SIGKILL)
+        eventually(lambda: is_gone(child))
+    finally:
+        parent.kill()
+        parent.communicate(timeout=BOUND_S)
+
+
+def test_a_child_is_asked_to_end_and_may_say_goodbye(children: Children) -> None:
+    child = children.python(_POLITE)
+    child.stop(BOUND_S)
+    assert not child.is_running
+    assert child.last_words(1) == "bye"
+
+
+def test_a_child_that_does_not_listen_is_killed_when_its_grace_is_over(children: Children) -> None:
+    child = children.python(_DEAF)
+    child.terminate()
+    assert child.is_running
+    child.stop(0.05)
+    assert not child.is_running
+    assert child._process is not None
+    assert child._process.returncode == -signal.SIGKILL
+
+
+def test_a_child_runs_with_the_environment_that_it_was_given_and_no_other(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "secret")
+    child = children("/usr/bin/env", THEIRS="known")
+    child.start()
+    eventually(lambda: not child.is_running)
+    assert child.last_words() == "THEIRS=known"
+
+
+def test_a_child_is_in_a_session_of_its_own_so_that_ctrl_c_reaches_us_alone(
+    children: Children,
+) -> None:
+    child = children.python(_POLITE)
+    assert child.pid is not None
+    assert os.getsid(child.pid) == child.pid != os.getsid(0)
+
+
+def test_a_child_knows_whether_it_runs(children: Children) -> None:
+    child = children(sys.executable, "-c", "")
+    assert (child.is_running, child.pid, child.last_words()) == (False, None, "")
+    child.stop(0)
+    child.terminate()
+    child.start()
+    eventually(lambda: not child.is_running)
+    assert child.pid is None
+    child.stop(0)
+
+
+def test_the_logs_of_all_runs_are_kept_and_its_end_can_be_read(children: Children) -> None:
+    child = children(sys.executable, "-c", r"import sys; sys.stderr.write('a\nb\nc\n')")
+    for _ in range(2):
+        child.start()
+        eventually(lambda: not child.is_running)
+    assert child.last_words(2) == "b\nc"
+    assert child.last_words(99) == "a\nb\nc\na\nb\nc"
+
+
+def test_free_ports_are_free(tmp_path: Path) -> None:
+    assert len({free_port() for _ in range(5)}) > 1
+
+
+def test_what_ends_unasked_is_started_again_later_each_time(clock: Clock, tmp_path: Path) -> None:
+    child = EndsAtOnce(clock, tmp_path / "log")
+    supervised = Supervised(child)
+    supervised.start()
+    ended = 0
+    while len(child.starts) < 8:
+        ended += supervised.tend()
+        clock.now += 0.5
+    pauses = [later - sooner for sooner, later in zip(child.starts, child.starts[1:], strict=False)]
+    assert [round(pause) for pause in pauses] == sorted(round(pause) for pause in pauses)
+    assert pauses[0] < 2
+    assert 29 < pauses[-1] < 32
+    assert pauses[-1] == pauses[-2]
+    assert (ended, supervised.restarts) == (7, 7)
+
+
+def test_what_runs_is_left_alone(children: Children, clock: Clock) -> None:
+    supervised = Supervised(children("sleep", "600", PATH=os.environ["PATH"]))
+    supervised.start()
+    pid = supervised.child.pid
+    for _ in range(3):
+        assert not supervised.tend()
+        clock.now += 100
+    assert (supervised.child.pid, supervised.restarts) == (pid, 0)
+
+
+def test_a_child_is_ready_when_it_says_so_and_has_to_say_it_again_after_a_restart(
+    children: Children, clock: Clock, tmp_path: Path
+) -> None:
+    ready = tmp_path / "small.ready"
+    ready.touch()
+    supervised = Supervised(children("sleep", "600", PATH=os.environ["PATH"]), ready)
+    supervised.start()
+    assert not supervised.is_ready
+    ready.touch()
+    assert supervised.is_ready
+    supervised.child.stop(0)
+    assert not supervised.is_ready
+    assert supervised.tend()
+    clock.now += 1
+    assert not supervised.tend()
+    assert supervised.child.is_running
+    assert not supervised.is_ready

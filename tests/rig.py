@@ -1,0 +1,186 @@
+"""A worker's parts around a recorded engine: what goes in and what is aborted can be read."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import event
+
+from penstock_shared.ledger import accepting, worker_time
+from penstock_shared.ledger.accepting import Accepted
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.worker_time import Spent
+from penstock_shared.settings import CacheSettings, TierSettings
+from penstock_shared.words import JobState
+from penstock_workers.batcher import Batcher, Lease
+from penstock_workers.cache.cache import Cache
+from penstock_workers.engine.protocol import Completion, EngineRequest, Pulse
+from penstock_workers.flights import Flights
+from penstock_workers.intake import Intake
+from penstock_workers.patience import Patience
+from penstock_workers.rendering import Renderer
+from penstock_workers.settlement import Settlements
+from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft
+
+BOUND_S: Final = 30.0
+_PAUSE_S: Final = 0.005
+
+
+class RecordingEngine:
+    """Takes requests and never ends them by itself."""
+
+    def __init__(self) -> None:
+        self.submitted: list[EngineRequest] = []
+        self.aborted: list[str] = []
+        self.steps = 0
+        self.spent = Spent(0, 0)
+        self.refuses: Exception | None = None
+
+    def submit(self, requests: Sequence[EngineRequest]) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.submitted.extend(requests)
+
+    def abort(self, request_ids: Sequence[str]) -> None:
+        self.aborted.extend(request_ids)
+
+    def pulse(self) -> Pulse:
+        return Pulse(self.steps, len(self.submitted), self.spent)
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class WordTokenizer:
+    """One token per word, and no chat template; the word cursed breaks it."""
+
+    chat_template = None
+
+    def encode(self, text: str) -> list[int]:
+        if "cursed" in text:
+            raise ZeroDivisionError(text)
+        return list(range(len(text.split())))
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        assert skip_special_tokens
+        return " ".join(f"w{token}" for token in token_ids)
+
+
+class EndingIntake(Intake):
+    """An intake that ends where a real one waits for the next job."""
+
+    def next_batch(self, has_room: Callable[[], bool]) -> list[str]:
+        return super().next_batch(has_room) if self._waiting else []
+
+
+class Rig:
+    """A worker of the tier small, driven by the test instead of by threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock | None = None,
+        intake: Intake | None = None,
+        encoder: Any = None,
+        max_num_seqs: int = 64,
+        max_model_len: int = 4096,
+    ) -> None:
+        worker_time.open_books(
+            database,
+            worker_id=WORKER,
+            tier="small",
+            host="here",
+            price_per_hour_pusd=1,
+            started_ms=NOW,
+        )
+        self.clock = clock or Clock(NOW)
+        self.database = database
+        self.engine = RecordingEngine()
+        self.flights = Flights()
+        if intake is None:  # an empty one is false
+            intake = EndingIntake(max_batch_size=16, max_wait_ms=0)
+        self.intake = intake
+        self.patience = Patience(max_pause_s=0.01)
+        self.cache = Cache(
+            database,
+            CacheSettings(semantic=encoder is not None),
+            tier="small",
+            identity=IDENTITY,
+            encoder=encoder,
+            now_ms=self.clock,
+        )
+        renderer = Renderer(WordTokenizer(), max_model_len)
+        self.settlements = Settlements(
+            database=database,
+            account=ACCOUNT,
+            tier=TierSettings(model="a-model", price_per_hour=Decimal(1)),
+            intake=self.intake,
+            cache=self.cache,
+            renderer=renderer,
+            flights=self.flights,
+            patience=self.patience,
+            now_ms=self.clock,
+        )
+        self.batcher = Batcher(
+            database=database,
+            lease=Lease(WORKER, LEASE),
+            intake=self.intake,
+            cache=self.cache,
+            renderer=renderer,
+            flights=self.flights,
+            engine=self.engine,
+            settlements=self.settlements,
+            patience=self.patience,
+            max_num_seqs=max_num_seqs,
+            now_ms=self.clock,
+        )
+
+    def admit(self, *job_ids: str) -> list["Future[JobState]"]:
+        """Deliver jobs, and admit batch after batch until none waits."""
+        futures = [self.intake.deliver(job_id) for job_id in job_ids]
+        self.batcher.run()
+        return futures
+
+    def settle(self, *completions: Completion) -> None:
+        """Settle what ended so far, and these completions."""
+        self.settlements.add_completions(completions)
+        self.settlements.stop()
+        self.settlements.run()
+
+    @property
+    def in_engine(self) -> list[str]:
+        """Ids of the requests that the engine was given."""
+        return [request.request_id for request in self.engine.submitted]
+
+
+def accept(database: Database, *prompts: str, **fields: Any) -> list[str]:
+    """Put these prompts into the ledger, in their order."""
+    outcomes = accepting.accept(database, [a_draft(prompt, **fields) for prompt in prompts], NOW)
+    return [outcome.job_id for outcome in outcomes if isinstance(outcome, Accepted)]
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """The SQL that the database executes in the block."""
+    seen: list[str] = []
+
+    def see(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(database._engine, "before_cursor_execute", see)
+    try:
+        yield seen
+    finally:
+        event.remove(database._engine, "before_cursor_execute", see)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds."""
+    end = time.monotonic() + BOUND_S
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(_PAUSE_S)
