@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from celery import Celery
+from kombu import pools
 
 BIN: Final = Path(sys.executable).parent
 START_S: Final = 240.0
@@ -90,6 +92,19 @@ class Home:
             yield process
         finally:
             stop(process)
+
+
+@contextmanager
+def foreign_app(url: str) -> Iterator[Celery]:
+    """A Celery app that knows nothing of Penstock but the broker's address."""
+    app = Celery("foreign", broker=url, backend=url, set_as_current=False)
+    try:
+        yield app
+    finally:
+        app.backend.result_consumer.stop()
+        app.backend.client.connection_pool.disconnect()
+        pools.reset()  # kombu keeps its connections for the whole process
+        app.close()
 
 
 def stop(process: "subprocess.Popen[str]") -> int:

@@ -1,11 +1,22 @@
 """One stack for most acceptance tests: two tiers of real vLLM on a PostgreSQL ledger."""
 
+import gc
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
 from tests.acceptance.command import Home
 from tests.services import PostgresServer
+
+
+@pytest.fixture
+def celery_garbage() -> Iterator[None]:
+    """Celery leaves a chord's subscription, with its socket, to the garbage collector."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

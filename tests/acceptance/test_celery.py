@@ -7,18 +7,17 @@ import pytest
 from celery import Celery, chain, chord
 
 from penstock_producer import Client, load_settings
-from tests.acceptance.command import Home
+from tests.acceptance.command import Home, foreign_app
+
+pytestmark = pytest.mark.usefixtures("celery_garbage")
 
 PROMPT = "What is the capital of Spain?"
 
 
 @pytest.fixture
 def foreign(home: Home) -> Iterator[Celery]:
-    """A Celery app that knows nothing of Penstock but the broker's address."""
-    url = home.stack["broker_url"]
-    app = Celery("foreign", broker=url, backend=url, set_as_current=False)
-    yield app
-    app.close()
+    with foreign_app(home.stack["broker_url"]) as app:
+        yield app
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import urllib.request
 from typing import Any
 
 import pytest
-from celery import Celery
 
-from tests.acceptance.command import Home, wait_until
+from tests.acceptance.command import Home, foreign_app, wait_until
+
+pytestmark = pytest.mark.usefixtures("celery_garbage")
 
 SECRET = "the-canary-in-the-prompt"
 
@@ -38,13 +39,12 @@ def tasks_of(home: Home) -> dict[str, Any]:
 
 def test_jobs_show_by_id_with_state_and_runtime_and_without_text(home: Home) -> None:
     job_id = home.submit(f"What is the capital of {SECRET}?")["job_id"]
-    foreign = Celery("foreign", broker=home.stack["broker_url"], set_as_current=False)
-    sent = foreign.send_task(
-        "penstock.infer", kwargs={"prompt": f"Hello {SECRET}"}, queue="penstock.small"
-    )
+    with foreign_app(home.stack["broker_url"]) as foreign:
+        sent = foreign.send_task(
+            "penstock.infer", kwargs={"prompt": f"Hello {SECRET}"}, queue="penstock.small"
+        )
     ids = {job_id, sent.id}
     wait_until(lambda: all(tasks_of(home).get(i, {}).get("state") == "SUCCESS" for i in ids), 60)
-    foreign.close()
     tasks = tasks_of(home)
     assert all(tasks[i]["runtime"] > 0 for i in ids)
     assert all(tasks[i]["name"] == "penstock.infer" for i in ids)
