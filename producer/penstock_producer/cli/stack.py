@@ -76,7 +76,8 @@ def migrate() -> None:
 @contextmanager
 def running(settings: Settings, tiers: list[str] | None = None) -> Iterator[Stack]:
     """The stack, ready; stopped in order at the end, also on KeyboardInterrupt and SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell may have told us to ignore SIGINT
+        signal.signal(number, _interrupt)
     stack = Stack(settings, tiers=tiers)
     try:
         with out.status("starting Redis and the ledger") as progress:
@@ -111,7 +112,7 @@ def _announce(stack: Stack) -> None:
     out.print(
         f"\n[bold]Penstock is up.[/] Try next, in another terminal:\n\n"
         f"  penstock {flag}submit 'What is the capital of France?' --wait 60\n"
-        f"  penstock {flag}submit 'Dịch sang tiếng Anh: xin chào' --wait 60 --json\n\n"
+        f"  penstock {flag}submit 'Dịch sang tiếng Anh: Dòng sông màu đỏ' --wait 60 --json\n\n"
         f"Flower   http://127.0.0.1:{stack.flower_port} "
         f"(user {stack.settings.flower.user}, password in {home / 'secrets.json'})\n"
         f"Ledger   {make_url(stack.settings.ledger).render_as_string(hide_password=True)}\n"
