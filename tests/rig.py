@@ -50,9 +50,6 @@ class RecordingEngine:
     def pulse(self) -> Pulse:
         return Pulse(self.steps, len(self.submitted), self.spent)
 
-    def close(self) -> None:
-        raise NotImplementedError
-
 
 class WordTokenizer:
     """One token per word, and no chat template; the word cursed breaks it."""

@@ -21,10 +21,10 @@ def to_usd(picodollars: int) -> Decimal:
     return Decimal(picodollars).scaleb(-12)
 
 
-def usd_text(picodollars: int) -> str:
-    """Write picodollars as a plain decimal number of dollars, exact, without exponent."""
-    text = format(to_usd(picodollars), "f").rstrip("0").rstrip(".")
-    return text if text not in {"", "-0"} else "0"
+def usd_text(amount: Decimal) -> str:
+    """Write dollars as a plain decimal number, exact, without exponent or trailing zeros."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def cost_of(price_per_hour: int, elapsed_ns: int) -> int:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, field_serializer
 
-from penstock_shared import errors
+from penstock_shared import errors, money
 from penstock_shared.words import JobState, Source, TaskType
 
 
@@ -52,10 +52,7 @@ class Result(BaseModel):
 
     @field_serializer("charge_usd")
     def _plain_decimal(self, amount: Decimal | None) -> str | None:
-        if amount is None:
-            return None
-        text = format(amount, "f")
-        return text.rstrip("0").rstrip(".") or "0" if "." in text else text
+        return None if amount is None else money.usd_text(amount)
 
     def raise_for_status(self) -> None:
         """Raise the error of a job that ended without an answer; return for all others."""

@@ -129,7 +129,7 @@ def test_a_deadline_may_be_seconds_a_timedelta_or_a_moment(
 ) -> None:
     now = 1_800_000_000_000
     monkeypatch.setattr(clock, "now_ms", lambda: now)
-    moments = (1.5, timedelta(seconds=1.5), clock.to_datetime(now + 1500))
+    moments = (1.5, timedelta(seconds=1.5), datetime.fromtimestamp((now + 1500) / 1000, tz=UTC))
     assert {Request.build("Hi", deadline=moment).deadline_ms for moment in moments} == {now + 1500}
 
 

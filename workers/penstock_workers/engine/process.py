@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Final
@@ -28,7 +27,6 @@ class EngineProcess:
         self._closing = threading.Event()
         self._sending = threading.Lock()
         self._pulse = Pulse(0, 0, Spent(0, 0))
-        self._pulse_at = time.monotonic()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -39,16 +37,6 @@ class EngineProcess:
         self._pipe = Connection(ours.detach())
         self._send(config)
         self._reader: threading.Thread | None = None
-
-    @property
-    def pid(self) -> int:
-        """Process id of the engine."""
-        return self._process.pid
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the last sign of life."""
-        return time.monotonic() - self._pulse_at
 
     def wait_ready(
         self,
@@ -70,7 +58,6 @@ class EngineProcess:
             ) from None
         if not isinstance(message, Ready):
             raise EngineError(f"the engine could not start: {message.error}")
-        self._pulse_at = time.monotonic()
         self._reader = threading.Thread(
             target=self._read, args=(on_completions, on_death), name="engine-reader", daemon=True
         )
@@ -124,7 +111,6 @@ class EngineProcess:
                         self._pulse = pulse
                     case Failure(error):
                         last_words = error
-                self._pulse_at = time.monotonic()
         except (EOFError, OSError):
             if not self._closing.is_set():
                 on_death(f"the engine died (exit {self._process.wait()}): {last_words}")

@@ -76,6 +76,3 @@ class Engine(Protocol):
 
     def pulse(self) -> Pulse:
         """The latest sign of life."""
-
-    def close(self) -> None:
-        """Stop the engine and free what it holds."""
