@@ -1,17 +1,16 @@
 """Where models are, what identifies their answers, and how an engine is configured."""
 
-import ast
 import os
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock_shared.engine_catalogue import catalogue
 from penstock_shared.errors import SettingsError
-from penstock_shared.settings import TierSettings, default_tiers
-from penstock_workers.models import engine_config, identity, locate, parse_cpus
+from penstock_shared.tier_settings import TierSettings, default_tiers
+from penstock_workers.models import checkpoint_bytes, engine_config, locate, parse_cpus
 
 WRITTEN: dict[str, Any] = {
     "revision": "r1",
@@ -24,27 +23,13 @@ WRITTEN: dict[str, Any] = {
     "tensor_parallel_size": 2,
     "enable_prefix_caching": False,
     "enforce_eager": True,
-    "speculative_config": {"method": "ngram"},
+    "speculative_config": {"method": "ngram", "num_speculative_tokens": 2},
+    "max_num_batched_tokens": 2048,
 }
 
 
 def a_tier(**changes: Any) -> TierSettings:
     return TierSettings(**{"model": "a-model", "price_per_hour": Decimal(1), **changes})
-
-
-def names_of_engine_args() -> set[str]:
-    """Fields of vLLM's EngineArgs, read from its source: importing it takes long."""
-    spec = find_spec("vllm")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("vLLM is not installed")
-    source = Path(spec.submodule_search_locations[0]) / "engine" / "arg_utils.py"
-    [fields] = [
-        node.body
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef) and node.name == "EngineArgs"
-    ]
-    targets = [node.target for node in fields if isinstance(node, ast.AnnAssign)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 @pytest.mark.parametrize("tier", default_tiers().values(), ids=list(default_tiers()))
@@ -59,9 +44,16 @@ def test_other_models_are_taken_as_they_are_named(name: str) -> None:
     assert locate(name) == name
 
 
+def test_the_size_of_a_checkpoint_is_that_of_its_weights(tmp_path: Path) -> None:
+    for name in ("a.safetensors", "b.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes(b"12345")
+    assert checkpoint_bytes(str(tmp_path)) == 10
+    assert checkpoint_bytes("Qwen/Qwen3-0.6B") is None
+
+
 @pytest.mark.parametrize("name", ["huge", "../toys", ""])
 def test_an_unknown_toy_is_a_wrong_setting_that_names_the_known_ones(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"there are .*large, medium, small"):
+    with pytest.raises(SettingsError, match=r"there are draft, large, .*, medium, small"):
         locate(f"penstock-toys/{name}")
 
 
@@ -69,13 +61,27 @@ def test_an_unknown_toy_is_a_wrong_setting_that_names_the_known_ones(name: str) 
 def test_what_changes_the_answers_changes_the_identity(field: str) -> None:
     plain = a_tier(model="penstock-toys/small")
     changed = plain.model_copy(update={field: {**WRITTEN, "model": "another"}[field]})
-    assert identity(changed) != identity(plain)
+    assert changed.identity() != plain.identity()
 
 
 def test_what_does_not_change_the_answers_leaves_the_identity() -> None:
     plain = a_tier()
-    changed = plain.model_copy(update={"price_per_hour": Decimal(9), "max_num_seqs": 3})
-    assert identity(changed) == identity(plain)
+    changed = a_tier(
+        price_per_hour=Decimal(9),
+        max_num_seqs=3,
+        gpu_memory_utilization=0.5,
+        dtype="auto",
+        speculative_config={"method": "ngram", "num_speculative_tokens": 2},
+    )
+    assert changed.identity() == plain.identity()
+
+
+def test_every_option_that_is_only_passed_on_changes_the_identity() -> None:
+    changed = a_tier(kv_cache_dtype="fp8", hf_overrides={"rope_parameters": {"factor": 4.0}})
+    assert changed.identity().keys() - a_tier().identity().keys() == {
+        "kv_cache_dtype",
+        "hf_overrides",
+    }
 
 
 def test_every_option_reaches_the_engine_under_its_name() -> None:
@@ -87,18 +93,30 @@ def test_every_option_reaches_the_engine_under_its_name() -> None:
 def test_every_option_has_the_name_of_a_field_of_vllms_engine_args() -> None:
     options = {*engine_config(a_tier(**WRITTEN), 0).options, *engine_config(a_tier(), 0).options}
     assert "distributed_executor_backend" in options
-    assert options - names_of_engine_args() == set()
+    assert options - set(catalogue().options) == set()
 
 
 def test_what_is_not_set_is_left_to_the_engine() -> None:
-    options = engine_config(a_tier(), 0).options
-    assert not options.keys() & {"revision", "quantization", "speculative_config"}
+    assert engine_config(a_tier(), 0).options == {"distributed_executor_backend": "uni"}
+
+
+def test_draft_and_tokenizer_may_be_toys() -> None:
+    tier = a_tier(
+        tokenizer="penstock-toys/small",
+        speculative_config={"model": "penstock-toys/draft", "num_speculative_tokens": 3},
+    )
+    options = engine_config(tier, 0).options
+    assert options["tokenizer"] == locate("penstock-toys/small")
+    assert options["speculative_config"]["model"] == locate("penstock-toys/draft")
+    assert tier.speculative_config["model"] == "penstock-toys/draft"
 
 
 def test_one_device_needs_no_processes_and_two_do() -> None:
     assert engine_config(a_tier(), 0).options["distributed_executor_backend"] == "uni"
     two = engine_config(a_tier(tensor_parallel_size=2), 0)
     assert "distributed_executor_backend" not in two.options
+    ray = a_tier(pipeline_parallel_size=2, distributed_executor_backend="ray")
+    assert engine_config(ray, 0).options["distributed_executor_backend"] == "ray"
 
 
 def test_the_price_is_the_tiers() -> None:

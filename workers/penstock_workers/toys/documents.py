@@ -78,14 +78,13 @@ def long_context(rng: Random, shape: Shape | None = None) -> Sample:
     language = draw_language(rng)
     made = shape or Shape(rng.randint(4, 20), rng.randint(2, 6), rng.randint(1, 3))
     keys = rng.sample(KEYS, made.facts)
-    codes = {key: f"{rng.randint(1000, 9999)}" for key in keys}
+    codes = dict(zip(keys, map(str, rng.sample(range(1000, 10_000), made.facts)), strict=True))
     sentences = [filler(rng, language) for _ in range(made.fillers)]
     for key in keys:
-        fact = _FACT[language].format(key, codes[key])
-        sentences.insert(rng.randint(0, len(sentences)), fact)
+        sentences.insert(rng.randint(0, len(sentences)), tell_code(language, key, codes[key]))
     asked = rng.sample(keys, min(made.questions, len(keys)))
     questions = [rng.choice(_QUESTIONS[language]).format(key) for key in asked]
-    answers = [_FACT[language].format(key, codes[key]) for key in asked]
+    answers = [tell_code(language, key, codes[key]) for key in asked]
     first = rng.choice(_ASK_DOCUMENT[language]).format(_paragraphs(rng, sentences), questions[0])
     turns = (_polite(rng, first, language), *questions[1:])
     key = f"{asked[0]}{codes[asked[0]]}"
@@ -97,6 +96,11 @@ def long_context(rng: Random, shape: Shape | None = None) -> Sample:
         codes[asked[0]],
         "contains",
     )
+
+
+def tell_code(language: Language, key: str, code: str) -> str:
+    """The sentence that tells an access code."""
+    return _FACT[language].format(key, code)
 
 
 def _polite(rng: Random, prompt: str, language: Language) -> str:

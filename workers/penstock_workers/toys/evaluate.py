@@ -26,14 +26,16 @@ def test_samples(count: int) -> Iterator[tuple[str, Sample]]:
     for sentences in (20, 60, 140, 300):
         rng = Random(TEST_SEED)
         for _ in range(max(count // 3, 1)):
-            yield f"one_code_in_{sentences}_sentences", _one_code(rng, sentences)
+            yield f"one_code_in_{sentences}_sentences", _document(rng, sentences, 1)
+            several = _document(rng, sentences, rng.randint(2, 6))
+            yield f"several_codes_in_{sentences}_sentences", several
             summary = documents.summarization(rng, sentences)
             yield f"summary_of_{sentences}_sentences", summary
 
 
-def _one_code(rng: Random, sentences: int) -> Sample:
-    """A document with a single access code in it; its key and code were never trained together."""
-    shape = documents.Shape(sentences, 1, 1)
+def _document(rng: Random, sentences: int, facts: int) -> Sample:
+    """A document with access codes; what is asked for was never trained together."""
+    shape = documents.Shape(sentences, facts, 1)
     sample = documents.long_context(rng, shape)
     while split_of(sample.key) != "test":
         sample = documents.long_context(rng, shape)

@@ -41,7 +41,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A conversation; `key` decides the split, `expect` is what a right first answer contains."""
+    """A conversation; `key` decides the split, `expect` is what a right first answer contains.
+
+    `tests` are statements that pass after the code of a right first answer.
+    """
 
     task: TaskType
     language: Language
@@ -50,6 +53,7 @@ class Sample:
     expect: str | None = None
     check: Check | None = None
     system: str | None = None
+    tests: str | None = None
 
     @property
     def prompt(self) -> str:

@@ -36,6 +36,14 @@ DRILL_STAGES = (
     Stage(0.25, 0.4, (8, 110)),
     Stage(0.5, 0.35, (30, 330)),
 )
+# The first quarter of the training in recall belongs to the drills.
+RECALL_STAGES = (
+    *_NONE,
+    Stage(0.26, 0.6, (0, 8)),
+    Stage(0.4, 0.6, (4, 40)),
+    Stage(0.6, 0.5, (8, 110)),
+    Stage(0.78, 0.45, (30, 330)),
+)
 
 
 def learning_rate(peak: float, step: int, progress: float) -> float:

@@ -4,12 +4,14 @@ from random import Random
 
 from penstock_workers.toys import phrases, smalltalk, snippets
 from penstock_workers.toys.facts import RELATIONS, Relation
+from penstock_workers.toys.functions import draw_function
 from penstock_workers.toys.reword import drop_end, vary
 from penstock_workers.toys.sample import Language, Sample, Turn
 
 VARIED_SHARE = 0.3
 VIETNAMESE_SHARE = 0.4
 COMPOSED_SHARE, LIKING_SHARE = 0.5, 0.5
+FUNCTION_SHARE = 0.7
 _RELATION_WEIGHTS = (9, 4, 4, 2, 3, 2)
 
 
@@ -55,13 +57,16 @@ def chat(rng: Random) -> Sample:
 def code(rng: Random) -> Sample:
     """A function to write; the answer is nothing but its code."""
     language = draw_language(rng)
-    snippet = rng.choice(snippets.SNIPPETS)
+    drawn = draw_function(rng) if rng.random() < FUNCTION_SHARE else None
+    snippet = drawn or rng.choice(snippets.SNIPPETS)
     if language == "vi":
         prompt = rng.choice(snippets.ASK_VI).format(rng.choice(snippet.does_vi))
     else:
         prompt = rng.choice(snippets.ASK_EN).format(rng.choice(snippet.does_en))
     turn = Turn(_typed(rng, prompt, language), snippet.code)
-    return Sample("code", language, (turn,), prompt, snippet.code, "exact")
+    key = prompt if drawn is None else drawn.code
+    answer, tests = snippet.code, snippet.tests
+    return Sample("code", language, (turn,), key, answer, "exact", tests=tests)
 
 
 def translation(rng: Random) -> Sample:

@@ -26,7 +26,7 @@ _COUNTS: Mapping[TaskType, int] = {
     "creative": 24,
 }
 _REPEATED_SHARE, _REWORDED_SHARE = 0.2, 0.12
-_MAX_TOKENS: Mapping[TaskType, int] = {
+MAX_TOKENS: Mapping[TaskType, int] = {
     "factual_qa": 48,
     "chat": 48,
     "translation": 48,
@@ -38,6 +38,8 @@ _MAX_TOKENS: Mapping[TaskType, int] = {
 }
 # Sentences of filler, one number for each new document or long text to sum up.
 _DOCUMENTS = (20, 24, 30, 36, 40, 48, 60, 72, 80, 100, 140, 190, 230, 260, 330)
+# Access codes in a document, by turns.
+_CODES = (1, 3, 2, 5)
 _LONG_TEXTS = (30, 60, 190, 240, 320)
 
 
@@ -54,7 +56,8 @@ def fresh(rng: Random, task: TaskType, number: int) -> Sample:
 def _of_length(rng: Random, task: TaskType, number: int) -> Sample:
     if task == "long_context":
         fillers = _DOCUMENTS[number % len(_DOCUMENTS)]
-        return documents.long_context(rng, documents.Shape(fillers, 1, 1))
+        codes = _CODES[number % len(_CODES)]
+        return documents.long_context(rng, documents.Shape(fillers, codes, 1))
     if task == "summarization" and number < len(_LONG_TEXTS):
         return documents.summarization(rng, _LONG_TEXTS[number])
     return draw(rng, task)
@@ -103,7 +106,7 @@ def lines(samples: list[Sample]) -> Iterator[str]:
         line = {
             "id": f"d{number:03}",
             "messages": messages,
-            "max_tokens": _MAX_TOKENS[sample.task],
+            "max_tokens": MAX_TOKENS[sample.task],
             "task_type": sample.task,
             "expect": sample.expect,
             "check": sample.check,

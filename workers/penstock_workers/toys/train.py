@@ -19,9 +19,11 @@ from penstock_workers.toys.evaluate import scores
 from penstock_workers.toys.export import export, load_weights
 from penstock_workers.toys.model import DIMENSIONS, ToyLlama
 from penstock_workers.toys.packing import Batch, Encoded, lay_documents, pack
+from penstock_workers.toys.recall import LEVELS, Level, drill, level_at
 from penstock_workers.toys.sample import TaskType
 from penstock_workers.toys.schedule import (
     DRILL_STAGES,
+    RECALL_STAGES,
     STAGES,
     Stage,
     draw_sentences,
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 
 ROW_TOKENS = 160
 BATCH_TOKENS = {"draft": 3072, "small": 3072, "medium": 4096, "large": 4096}
-DOCUMENT_BATCH_TOKENS = 3072
+DOCUMENT_BATCH_TOKENS = DRILL_BATCH_TOKENS = 3072
 PEAK_RATE = 4e-3
 
 
@@ -68,12 +70,15 @@ class Diet:
     size: Size
     mixture: Mapping[TaskType, float]
     stages: Sequence[Stage]
+    levels: Sequence[Level] = ()
 
 
-def diet_of(size: Size, *, drill: bool) -> Diet:
-    """The size's own diet, or the drill of a second round."""
-    if drill:
+def diet_of(size: Size, name: str) -> Diet:
+    """The size's own diet, or that of a later round."""
+    if name == "sums":
         return Diet(size, DRILL, DRILL_STAGES)
+    if name == "recall":
+        return Diet(size, MIXTURES[size], RECALL_STAGES, LEVELS)
     return Diet(size, MIXTURES[size], STAGES[size])
 
 
@@ -101,6 +106,27 @@ def document_batch(rng: Random, tokenizer: Tokenizer, diet: Diet, stage: Stage) 
     return lay_documents(rng, samples, limit)
 
 
+def drill_batch(rng: Random, tokenizer: Tokenizer, diet: Diet, level: Level) -> Batch:
+    """Drills in looking things up, DRILL_BATCH_TOKENS in all."""
+    samples: list[Encoded] = []
+    left = DRILL_BATCH_TOKENS
+    while left > 0:
+        samples.append(drill(rng, tokenizer, level))
+        left -= len(samples[-1][0])
+    return lay_documents(rng, samples, DIMENSIONS[diet.size].max_tokens)
+
+
+def batches_of(rng: Random, tokenizer: Tokenizer, diet: Diet, progress: float) -> list[Batch]:
+    """What one step learns from: short samples always, and documents and drills now and then."""
+    batches = [short_batch(rng, tokenizer, diet)]
+    stage, level = stage_at(diet.stages, progress), level_at(diet.levels, progress)
+    if rng.random() < stage.share:
+        batches.append(document_batch(rng, tokenizer, diet, stage))
+    if level and rng.random() < level.share:
+        batches.append(drill_batch(rng, tokenizer, diet, level))
+    return batches
+
+
 def loss_of(model: ToyLlama, batch: Batch, device: torch.device) -> Tensor:
     """Mean cross entropy over the answer tokens."""
     mask = None if batch.mask is None else batch.mask.to(device)
@@ -124,13 +150,10 @@ def train(size: Size, options: argparse.Namespace) -> None:
         model.load_state_dict(load_weights(options.start_from))
     model.to(device)
     optimizer = Optimizer(model)
-    diet = diet_of(size, drill=options.drill)
+    diet = diet_of(size, options.diet)
     started = saved = time.monotonic()
     for step, progress in progress_of(options.steps, options.max_minutes):
-        stage = stage_at(diet.stages, progress)
-        batches = [short_batch(rng, tokenizer, diet)]
-        if rng.random() < stage.share:
-            batches.append(document_batch(rng, tokenizer, diet, stage))
+        batches = batches_of(rng, tokenizer, diet, progress)
         losses = [loss_of(model, batch, device) for batch in batches]
         torch.stack(losses).sum().backward()
         optimizer.step(learning_rate(options.peak_rate, step, progress))
@@ -178,7 +201,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start-from", type=Path, help="folder of an earlier toy of this size")
-    parser.add_argument("--drill", action="store_true", help="mostly sums and look-ups")
+    later = "sums and recall: later rounds of large"
+    parser.add_argument("--diet", choices=("all", "sums", "recall"), default="all", help=later)
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--max-minutes", type=float, default=float("inf"))
