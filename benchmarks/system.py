@@ -73,7 +73,7 @@ def _settings(folder: Path, model: str, engine_cpus: str | None) -> Settings:
     toml = folder / "penstock.toml"
     toml.write_text(
         f'[tiers.{TIER}]\nmodel = "{model}"\nprice_per_hour = "1.00"\nmax_model_len = 1024\n'
-        f"kv_cache_memory_bytes = {256 * 2**20}\n{bound}\n"
+        f"max_num_seqs = 64\nkv_cache_memory_bytes = {256 * 2**20}\n{bound}\n"
         "[routing]\nrules = []\n",
         encoding="utf-8",
     )

@@ -17,7 +17,7 @@ from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
-from penstock_workers.engine.protocol import Completion, EngineRequest, Pulse
+from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
 from penstock_workers.flights import Flights
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
@@ -32,7 +32,8 @@ _PAUSE_S: Final = 0.005
 class RecordingEngine:
     """Takes requests and never ends them by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: EngineLimits) -> None:
+        self.limits = limits
         self.submitted: list[EngineRequest] = []
         self.aborted: list[str] = []
         self.steps = 0
@@ -96,7 +97,7 @@ class Rig:
         )
         self.clock = clock or Clock(NOW)
         self.database = database
-        self.engine = RecordingEngine()
+        self.engine = RecordingEngine(EngineLimits(max_model_len, max_num_seqs, None, None))
         self.flights = Flights()
         if intake is None:  # an empty one is false
             intake = EndingIntake(max_batch_size=16, max_wait_ms=0)
@@ -110,7 +111,7 @@ class Rig:
             encoder=encoder,
             now_ms=self.clock,
         )
-        renderer = Renderer(WordTokenizer(), max_model_len)
+        renderer = Renderer(WordTokenizer())
         self.settlements = Settlements(
             database=database,
             account=ACCOUNT,
@@ -132,7 +133,6 @@ class Rig:
             engine=self.engine,
             settlements=self.settlements,
             patience=self.patience,
-            max_num_seqs=max_num_seqs,
             now_ms=self.clock,
         )
 

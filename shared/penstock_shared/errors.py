@@ -5,6 +5,7 @@ PenstockError
 │   ├── ContextTooLong
 │   ├── UnknownTier
 │   └── IdempotencyConflict
+├── InvalidSuite              the file of an evaluation is wrong
 ├── JobNotFound
 ├── JobNotSucceeded           the job ended without an answer
 │   ├── JobFailed
@@ -65,6 +66,14 @@ class IdempotencyConflict(InvalidRequest):
 
     code = "idempotency_conflict"
     http_status = 409
+
+
+class InvalidSuite(PenstockError):
+    """The suite of an evaluation, or what it is to be run against, cannot be used."""
+
+    code = "invalid_suite"
+    http_status = 400
+    exit_status = 65
 
 
 class JobNotFound(PenstockError):

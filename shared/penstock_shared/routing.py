@@ -1,5 +1,6 @@
 """The router: a pure function of the request and the settings."""
 
+import math
 from typing import NamedTuple
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
@@ -22,7 +23,8 @@ def route(request: Request, settings: Settings, *, sent_to: str | None = None) -
 
     An explicit tier comes first (``sent_to`` is the tier in whose queue a foreign Celery app put
     the job), then the first rule of the policy that the request meets. A tier that may not serve
-    the task type, or cannot hold the context, is passed over for the next larger one.
+    the task type, failed its gate for it, or cannot hold the context, is passed over for the next
+    larger one.
 
     Raises UnknownTier, ContextTooLong, and InvalidRequest when the tiers that could hold the
     request may not serve its task type.
@@ -81,27 +83,35 @@ def _first_that_can(
         raise _too_long(settings.largest_tier, request, signals, settings)
     raise InvalidRequest(
         f"no tier that can hold this request may serve {signals.task_type.value}: "
-        f"{'; '.join(passed)}; change task_types of a tier in penstock.toml"
+        f"{'; '.join(passed)}; change task_types of a tier in penstock.toml, or name the tier"
     )
 
 
 def _larger_than(tier: str, settings: Settings) -> list[str]:
-    floor = settings.tiers[tier].max_model_len
-    larger = [t for t, s in settings.tiers.items() if t != tier and s.max_model_len >= floor]
+    floor = _context(tier, settings)
+    larger = [t for t in settings.tiers if t != tier and _context(t, settings) >= floor]
     return sorted(larger, key=lambda t: (settings.tiers[t].price_per_hour, t))
 
 
 def _obstacle(tier: str, request: Request, signals: Signals, settings: Settings) -> str | None:
     if signals.task_type not in settings.tiers[tier].task_types:
         return f"{tier} may not serve {signals.task_type.value}"
+    gate = settings.gates.get(tier, {}).get(signals.task_type)
+    if gate is not None and not gate.passed:
+        return f"{tier} failed its gate for {signals.task_type.value} ({gate.why})"
     if not _holds(tier, request, signals, settings):
-        return f"too long for {tier} ({settings.tiers[tier].max_model_len:,} tokens)"
+        return f"too long for {tier} ({_context(tier, settings):,} tokens)"
     return None
+
+
+def _context(tier: str, settings: Settings) -> float:
+    # What the settings do not know, the tier's worker counts exactly once it has the job.
+    return settings.tiers[tier].context_tokens or math.inf
 
 
 def _holds(tier: str, request: Request, signals: Signals, settings: Settings) -> bool:
     needed = signals.prompt_tokens + request.sampling.max_tokens
-    return needed <= settings.tiers[tier].max_model_len
+    return needed <= _context(tier, settings)
 
 
 def _check_explicit(tier: str, request: Request, signals: Signals, settings: Settings) -> None:
@@ -115,6 +125,6 @@ def _too_long(tier: str, request: Request, signals: Signals, settings: Settings)
     return ContextTooLong(
         f"the prompt (about {signals.prompt_tokens:,} tokens) and max_tokens "
         f"({request.sampling.max_tokens:,}) do not fit into the "
-        f"{settings.tiers[tier].max_model_len:,} tokens of tier {tier!r}; "
+        f"{_context(tier, settings):,} tokens of tier {tier!r}; "
         "shorten the prompt or lower max_tokens"
     )

@@ -5,10 +5,10 @@ home (stack.json), defaults. Nested keys in variables are joined by two undersco
 ``PENSTOCK_CACHE__THRESHOLD=0.98``.
 """
 
+import math
 import os
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -27,12 +27,27 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from penstock_shared import money
 from penstock_shared.errors import SettingsError
-from penstock_shared.settings_source import connection_of_home, explain, nearest, read_toml
+from penstock_shared.gates import (
+    DEFAULT_GATES,
+    GATES_NAME,
+    Gate,
+    in_force,
+    read_gates,
+    warn_of_stale,
+)
+from penstock_shared.settings_source import (
+    as_values,
+    connection_of_home,
+    explain,
+    nearest,
+    read_toml,
+)
+from penstock_shared.tier_settings import TierSettings, default_tiers
 from penstock_shared.words import TaskType
 
 TOML_NAME: Final = "penstock.toml"
+_NO_PLACE_FOR_GATES: Final = "gates are measured, not set; penstock-worker eval gates writes them"
 
 
 TierName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -40,32 +55,6 @@ TierName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class TierSettings(_Section):
-    """A tier: a queue, an engine configuration, a price, and the tasks that it may serve."""
-
-    model: str = Field(description="folder, hub name, or a built-in toy: penstock-toys/small")
-    revision: str | None = None
-    price_per_hour: Decimal = Field(ge=0, description="USD for all devices of one worker")
-    task_types: tuple[TaskType, ...] = Field(tuple(TaskType), min_length=1)
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    quantization: str | None = None
-    max_model_len: int = Field(4096, ge=16, description="tokens of prompt and answer together")
-    max_num_seqs: int = Field(64, ge=1, le=4096, description="requests in the engine at once")
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
-    kv_cache_memory_bytes: int | None = Field(None, gt=0, description="instead of a share")
-    tensor_parallel_size: int = Field(1, ge=1)
-    enable_prefix_caching: bool = True
-    enforce_eager: bool = Field(default=False, description="no compilation at start")
-    speculative_config: dict[str, Any] | None = None
-    cpus: str | None = Field(None, description="CPU cores of the engine process, such as 0-3,8")
-    cpu_threads: int | None = Field(None, ge=1, description="CPU builds: threads of the engine")
-
-    @property
-    def price_per_hour_pusd(self) -> int:
-        """The price in picodollars."""
-        return money.from_usd(self.price_per_hour)
 
 
 class Rule(_Section):
@@ -86,7 +75,12 @@ class RoutingSettings(_Section):
         Rule(
             name="short and simple",
             tier="small",
-            task_types=(TaskType.FACTUAL_QA, TaskType.CHAT, TaskType.TRANSLATION),
+            task_types=(
+                TaskType.FACTUAL_QA,
+                TaskType.CHAT,
+                TaskType.TRANSLATION,
+                TaskType.CODE,
+            ),
             max_words=40,
             max_reasoning_signals=0,
         ),
@@ -148,35 +142,9 @@ class FlowerSettings(_Section):
     password: SecretStr | None = None
 
 
-def default_tiers() -> dict[str, TierSettings]:
-    """Three tiers of built-in toy models, which run anywhere on a CPU."""
-    return {
-        "small": TierSettings(
-            model="penstock-toys/small",
-            price_per_hour=Decimal("0.40"),
-            max_model_len=1024,
-            kv_cache_memory_bytes=256 * 2**20,
-            cpu_threads=1,
-            enforce_eager=True,
-            task_types=(TaskType.FACTUAL_QA, TaskType.CHAT, TaskType.TRANSLATION),
-        ),
-        "medium": TierSettings(
-            model="penstock-toys/medium",
-            price_per_hour=Decimal("1.20"),
-            max_model_len=2048,
-            kv_cache_memory_bytes=256 * 2**20,
-            cpu_threads=1,
-            enforce_eager=True,
-        ),
-        "large": TierSettings(
-            model="penstock-toys/large",
-            price_per_hour=Decimal("4.00"),
-            max_model_len=8192,
-            kv_cache_memory_bytes=512 * 2**20,
-            cpu_threads=1,
-            enforce_eager=True,
-        ),
-    }
+def _shipped_gates(values: dict[str, Any]) -> dict[str, dict[TaskType, Gate]]:
+    """The gates that the default tiers were measured to have."""
+    return in_force(read_gates(DEFAULT_GATES), values.get("tiers", {}))
 
 
 class Settings(BaseSettings):
@@ -199,6 +167,10 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     cache: CacheSettings = CacheSettings()
     flower: FlowerSettings = FlowerSettings()
+    gates: dict[TierName, dict[TaskType, Gate]] = Field(
+        default_factory=_shipped_gates,
+        description="what gates.json says of these tiers; stands in no other place",
+    )
 
     @model_validator(mode="after")
     def _rules_name_tiers(self) -> Self:
@@ -228,11 +200,19 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
+    def gates_file(self) -> Path:
+        """Where gates are read from: beside the penstock.toml in force, else in the home."""
+        return (self.config.parent if self.config else self.home) / GATES_NAME
+
+    @property
     def largest_tier(self) -> str:
-        """The tier with the longest context, the most expensive among equals."""
+        """The tier with the longest context, the most expensive among equals.
+
+        A context that is the model's own, so not known here, counts as the longest.
+        """
         return max(
             self.tiers,
-            key=lambda t: (self.tiers[t].max_model_len, self.tiers[t].price_per_hour),
+            key=lambda t: (self.tiers[t].context_tokens or math.inf, self.tiers[t].price_per_hour),
         )
 
     @classmethod
@@ -252,7 +232,12 @@ class _Environment(EnvSettingsSource):
     """PENSTOCK_* variables, without the two that say where the files are."""
 
     def __call__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__call__().items() if k not in {"home", "config"}}
+        values = {k: v for k, v in super().__call__().items() if k not in {"home", "config"}}
+        tiers = values.get("tiers")
+        for tier in tiers.values() if isinstance(tiers, dict) else ():
+            if isinstance(tier, dict) and "speculative_config" in tier:
+                tier["speculative_config"] = as_values(tier["speculative_config"])
+        return values
 
 
 def find_toml(home: Path) -> Path | None:
@@ -280,19 +265,29 @@ def load_settings(home: Path | str | None = None, *, of_stack: bool = True) -> S
     written = connection_of_home(place) if of_stack else {}
     values = {**written, **(read_toml(toml) if toml else {})}
     # As plain values, so that one variable can change one key of a default tier.
-    values.setdefault("tiers", {name: t.model_dump() for name, t in default_tiers().items()})
+    defaults = {name: tier.model_dump(exclude_unset=True) for name, tier in default_tiers().items()}
+    values.setdefault("tiers", defaults)
+    if "gates" in values:
+        raise SettingsError(f"gates (in {toml}): {_NO_PLACE_FOR_GATES}")
     try:
-        return Settings(**{**values, "home": place, "config": toml})
+        settings = Settings(**{**values, "home": place, "config": toml})
     except ValidationError as error:
         raise SettingsError(explain(error, Settings, toml)) from None
     except PydanticSettingsError as error:
         raise SettingsError(f"a PENSTOCK_ variable cannot be read: {error}") from None
+    if not settings.gates_file.is_file():
+        return settings
+    gates = read_gates(settings.gates_file)
+    warn_of_stale(gates, settings.tiers, settings.gates_file)
+    return settings.model_copy(update={"gates": in_force(gates, settings.tiers)})
 
 
 def _refuse_unknown_variables() -> None:
     for variable in os.environ:
         if variable.startswith("PENSTOCK_"):
             key = variable.removeprefix("PENSTOCK_").split("__")[0].lower()
+            if key == "gates":
+                raise SettingsError(f"{variable}: {_NO_PLACE_FOR_GATES}")
             if key not in Settings.model_fields:
                 hint = nearest((key,), Settings)
                 raise SettingsError(f"unknown variable {variable}: no setting {key!r}{hint}")

@@ -23,10 +23,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
     tiers = values.get("tiers")
     for tier in tiers.values() if isinstance(tiers, dict) else ():
-        model = tier.get("model") if isinstance(tier, dict) else None
-        if isinstance(model, str) and model.startswith((".", "~")):
-            tier["model"] = str((path.parent / Path(model).expanduser()).resolve())
+        if isinstance(tier, dict):
+            _anchor(tier, path.parent)
+            _anchor(tier.get("speculative_config"), path.parent)
     return values
+
+
+def _anchor(table: object, start: Path) -> None:
+    """Let relative folders in a tier's table, or in its speculative_config, begin at ``start``."""
+    for key in ("model", "tokenizer"):
+        folder = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(folder, str) and folder.startswith((".", "~")):
+            table[key] = str((start / Path(folder).expanduser()).resolve())
+
+
+def as_values(text: Any) -> Any:
+    """What a variable's text looks like, such as a number; also inside of a table."""
+    if isinstance(text, dict):
+        return {key: as_values(inner) for key, inner in text.items()}
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
 
 
 def connection_of_home(home: Path) -> dict[str, Any]:
@@ -41,7 +59,8 @@ def connection_of_home(home: Path) -> dict[str, Any]:
 def explain(error: ValidationError, root: type[BaseModel], source: Path | None) -> str:
     """One line for the first problem of a ValidationError."""
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
+    inside = getattr(first.get("ctx", {}).get("error"), "key", "")  # of a WrongOption
+    path = ".".join(str(part) for part in (*first["loc"], inside) if part != "")
     place = f" (in {source} or a PENSTOCK_ variable)" if source else " (in a PENSTOCK_ variable)"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {path!r}{nearest(first['loc'], root)}{place}"

@@ -13,9 +13,7 @@ from penstock_workers.rendering import Renderer
 def renderer() -> Renderer:
     """What a worker of the smallest toy loads."""
     pytest.importorskip("transformers")
-    return Renderer.load(
-        TierSettings(model="penstock-toys/small", price_per_hour=Decimal(1), max_model_len=1024)
-    )
+    return Renderer.load(TierSettings(model="penstock-toys/small", price_per_hour=Decimal(1)))
 
 
 @pytest.mark.parametrize("text", ["What is a dam?", "Thủ đô của Pháp là gì?", "日本 🙂"])

@@ -7,6 +7,7 @@ import pytest
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest
 from penstock_shared.request import Request
+from penstock_shared.tier_settings import TierSettings
 from penstock_workers.rendering import Renderer
 
 MESSAGES = [
@@ -37,7 +38,7 @@ class FakeTokenizer:
 
 def test_with_a_template_the_messages_are_rendered_ready_for_the_answer() -> None:
     tokenizer = FakeTokenizer("a template")
-    ids = Renderer(tokenizer, 4096).render(Request.build(MESSAGES))
+    ids = Renderer(tokenizer).render(Request.build(MESSAGES))
     assert ids == (0, 2, 6, 0, 0, 4, 2, 1, 4, 0)
     [(messages, options)] = tokenizer.asked
     assert messages == MESSAGES
@@ -46,7 +47,7 @@ def test_with_a_template_the_messages_are_rendered_ready_for_the_answer() -> Non
 
 def test_without_a_template_the_text_of_all_messages_is_encoded() -> None:
     tokenizer = FakeTokenizer()
-    assert Renderer(tokenizer, 4096).render(Request.build(MESSAGES)) == (2, 6, 4, 2, 1, 4)
+    assert Renderer(tokenizer).render(Request.build(MESSAGES)) == (2, 6, 4, 2, 1, 4)
     assert tokenizer.asked == []
 
 
@@ -54,22 +55,51 @@ def test_without_a_template_the_text_of_all_messages_is_encoded() -> None:
 def test_prompt_and_answer_may_fill_the_context_and_not_a_token_more(
     template: str | None,
 ) -> None:
-    renderer = Renderer(FakeTokenizer(template), 100)
+    renderer = Renderer(FakeTokenizer(template))
     words = 40 if template is None else 38
-    renderer.render(Request.build("word " * words, max_tokens=60))
+    renderer.render(Request.build("word " * words, max_tokens=60), 100)
     with pytest.raises(ContextTooLong, match=r"41 tokens; with max_tokens 60 .* the 100 of"):
-        renderer.render(Request.build("word " * (words + 1), max_tokens=60))
+        renderer.render(Request.build("word " * (words + 1), max_tokens=60), 100)
     with pytest.raises(ContextTooLong, match="40 tokens; with max_tokens 61"):
-        renderer.render(Request.build("word " * words, max_tokens=61))
+        renderer.render(Request.build("word " * words, max_tokens=61), 100)
 
 
 def test_messages_that_the_template_refuses_are_an_invalid_request_without_their_text() -> None:
     with pytest.raises(InvalidRequest, match="RuntimeError") as refusal:
-        Renderer(FakeTokenizer("refusing"), 4096).render(Request.build("secret"))
+        Renderer(FakeTokenizer("refusing")).render(Request.build("secret"))
     assert "secret" not in str(refusal.value)
     assert refusal.value.__suppress_context__
 
 
+def test_without_a_limit_every_length_is_rendered() -> None:
+    assert len(Renderer(FakeTokenizer()).render(Request.build("word " * 9000))) == 9000
+
+
+def test_the_tokenizer_is_the_one_that_the_engine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers")
+    asked: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        transformers.AutoTokenizer,
+        "from_pretrained",
+        lambda name, **options: asked.append((name, options)),
+    )
+    Renderer.load(TierSettings(model="m", price_per_hour=0, revision="r"))
+    Renderer.load(
+        TierSettings(
+            model="m",
+            price_per_hour=0,
+            revision="r",
+            tokenizer="t",
+            tokenizer_revision="r2",
+            trust_remote_code=True,
+        )
+    )
+    assert asked == [
+        ("m", {"revision": "r", "trust_remote_code": False}),
+        ("t", {"revision": "r2", "trust_remote_code": True}),
+    ]
+
+
 def test_an_answer_is_decoded_without_special_tokens() -> None:
-    text = Renderer(FakeTokenizer(), 4096).decode((1, 2))
+    text = Renderer(FakeTokenizer()).decode((1, 2))
     assert text == "[1, 2] {'skip_special_tokens': True}"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
+from penstock_shared.gates import Gate
 from penstock_shared.request import Request
 from penstock_shared.routing import Route, route
 from penstock_shared.settings import RoutingSettings, Rule, Settings, TierSettings
@@ -103,6 +104,19 @@ def test_an_unknown_tier_is_refused_with_the_known_ones() -> None:
         route_of("Who wrote Dune?", tier="huge")
 
 
+def test_a_tier_that_does_not_say_its_length_holds_any_prompt_and_is_the_largest() -> None:
+    settings = tiers_that_may(little=tuple(TaskType), big=tuple(TaskType))
+    own = TierSettings(model="own", price_per_hour=Decimal(0))
+    fit = TierSettings(model="fit", price_per_hour=Decimal(0), max_model_len=-1)
+    for tier in (own, fit):
+        tiers = {**settings.tiers, "open": tier}
+        several = settings.model_copy(update={"tiers": tiers})
+        assert several.largest_tier == "open"
+        assert route_of("Who wrote Dune?", several, max_tokens=9000).tier == "open"
+        assert route_of("Who wrote Dune?", several, max_tokens=1500).tier == "open"
+        assert route_of("Who wrote Dune?", several, max_tokens=100).tier == "little"
+
+
 def test_a_request_that_fits_nowhere_is_refused_with_the_numbers() -> None:
     with pytest.raises(ContextTooLong, match=r"9,000.*8,192 tokens of tier 'large'"):
         route_of("Who wrote Dune?", max_tokens=9000)
@@ -124,3 +138,38 @@ def test_when_the_only_tier_with_room_is_gated_the_gate_is_the_reason() -> None:
     with pytest.raises(InvalidRequest, match=r"too long for little.*big may not serve") as refusal:
         route_of("Who wrote Dune?", settings, max_tokens=1500)
     assert not isinstance(refusal.value, ContextTooLong)
+
+
+def gated(**passed: bool) -> Settings:
+    """Tiers that may serve all; the router's first choice is the first, gates are for code."""
+    settings = tiers_that_may(**dict.fromkeys(passed, tuple(TaskType)))
+    gates = {
+        name: {TaskType.CODE: Gate(passed=found, why="0.41 against 0.92 of large")}
+        for name, found in passed.items()
+    }
+    return settings.model_copy(update={"gates": gates})
+
+
+CODE_PROMPT = "Write a Python function that adds two numbers."
+
+
+def test_a_tier_that_failed_its_gate_is_passed_over_and_the_reason_says_so() -> None:
+    found = route_of(CODE_PROMPT, gated(small=False, medium=False, large=True))
+    assert found.tier == "large"
+    assert "small failed its gate for code (0.41 against 0.92 of large)" in found.reason
+    assert "medium failed its gate for code" in found.reason
+
+
+def test_a_gate_concerns_its_task_type_only() -> None:
+    settings = gated(small=False, large=True)
+    assert route_of("Who wrote Dune?", settings).tier == "small"
+    assert route_of(CODE_PROMPT, gated(small=True, large=True)).tier == "small"
+
+
+def test_when_all_gates_failed_the_request_is_refused_with_the_reasons() -> None:
+    with pytest.raises(InvalidRequest, match="large failed its gate for code"):
+        route_of(CODE_PROMPT, gated(small=False, large=False))
+
+
+def test_a_caller_who_names_the_tier_takes_the_answer_that_it_gives() -> None:
+    assert route_of(CODE_PROMPT, gated(small=False, large=True), tier="small").tier == "small"

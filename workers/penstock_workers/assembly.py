@@ -22,7 +22,7 @@ from penstock_workers.flights import Flights
 from penstock_workers.health import health_file
 from penstock_workers.heartbeat import Heartbeat, Life
 from penstock_workers.intake import Intake
-from penstock_workers.models import engine_config, identity
+from penstock_workers.models import engine_config
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
@@ -80,7 +80,6 @@ def assemble(settings: Settings, tier: str) -> Worker:
                 engine=engine,
                 settlements=settlements,
                 patience=patience,
-                max_num_seqs=config.max_num_seqs,
                 now_ms=clock.now_ms,
             ),
             flights=flights,
@@ -136,7 +135,7 @@ def _cache(database: Database, settings: Settings, tier: str) -> Cache:
         database,
         settings.cache,
         tier=tier,
-        identity=identity(settings.tiers[tier]),
+        identity=settings.tiers[tier].identity(),
         encoder=Encoder.load(settings.cache.encoder) if wanted else None,
         now_ms=clock.now_ms,
     )

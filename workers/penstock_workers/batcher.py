@@ -43,7 +43,6 @@ class Batcher:
         engine: Engine,
         settlements: Settlements,
         patience: Patience,
-        max_num_seqs: int,
         now_ms: Callable[[], int],
     ) -> None:
         self._database = database
@@ -55,7 +54,6 @@ class Batcher:
         self._engine = engine
         self._settlements = settlements
         self._patience = patience
-        self._max_num_seqs = max_num_seqs
         self._now_ms = now_ms
 
     def run(self) -> None:
@@ -95,7 +93,7 @@ class Batcher:
             return None
         request = lookup.claim.request
         try:
-            token_ids = self._renderer.render(request)
+            token_ids = self._renderer.render(request, self._engine.limits.max_model_len)
         except InvalidRequest as error:
             self._settlements.add_failure(lookup, str(error))
             return None
@@ -112,4 +110,4 @@ class Batcher:
             self._intake.resolve(job_id, JobState.RUNNING)
 
     def _has_room(self) -> bool:
-        return len(self._flights) < self._max_num_seqs
+        return len(self._flights) < self._engine.limits.max_num_seqs

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from penstock_shared.cli import Home, guarded, settings_of
 from penstock_shared.errors import SettingsError
+from penstock_workers.evals.cli import app as evals
 
 app = typer.Typer(
     help="The GPU side of Penstock: run workers, watch them.",
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(evals, name="eval")
 out = Console()
 err = Console(stderr=True)
 

@@ -1,13 +1,14 @@
-"""Where a tier's model is, and what identifies the answers that it gives."""
+"""Where a tier's model is, and how its engine is started."""
 
 import os
 from importlib.metadata import Distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from penstock_shared.engine_options import devices_of
 from penstock_shared.errors import SettingsError
-from penstock_shared.settings import TierSettings
+from penstock_shared.tier_settings import TierSettings
 from penstock_workers.engine.protocol import EngineConfig
 
 TOYS: Final = "penstock-toys/"
@@ -25,35 +26,30 @@ def locate(model: str) -> str:
     return str(folder)
 
 
-def identity(tier: TierSettings) -> dict[str, Any]:
-    """What makes one model's answers another's: part of every cache key."""
-    return tier.model_dump(include={"model", "revision", "quantization", "dtype", "max_model_len"})
+def checkpoint_bytes(model: str) -> int | None:
+    """Size of the weights' files; None where they are in no folder here."""
+    sizes = [path.stat().st_size for path in Path(locate(model)).glob("*.safetensors")]
+    return sum(sizes) or None
 
 
 def engine_config(tier: TierSettings, started_ns: int) -> EngineConfig:
     """The engine configuration of a tier, in vLLM's words."""
-    names = {
-        "revision",
-        "dtype",
-        "quantization",
-        "max_model_len",
-        "max_num_seqs",
-        "gpu_memory_utilization",
-        "tensor_parallel_size",
-        "enable_prefix_caching",
-        "enforce_eager",
-        "speculative_config",
-        "kv_cache_memory_bytes",
-    }
-    options = tier.model_dump(include=names, exclude_none=True)
-    if tier.tensor_parallel_size == 1:
+    options = tier.engine_options()
+    if devices_of(options) == 1:
         options["distributed_executor_backend"] = "uni"
+    if "tokenizer" in options:
+        options["tokenizer"] = locate(options["tokenizer"])
+    speculation = options.get("speculative_config", {})
+    if "model" in speculation:
+        options["speculative_config"] = {**speculation, "model": locate(speculation["model"])}
     environment = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine's process is ours
         "VLLM_CPU_OMP_THREADS_BIND": tier.cpus or "nobind",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "WARNING",
         "TOKENIZERS_PARALLELISM": "false",
+        # The n-gram proposer uses one thread; a pool of them stalls a busy CPU for seconds.
+        "NUMBA_NUM_THREADS": "1",
     }
     cpus = parse_cpus(tier.cpus) if tier.cpus else ()
     threads = tier.cpu_threads or len(cpus) or _spare_cores()
@@ -74,8 +70,12 @@ def _spare_cores() -> int | None:
 
     Threads that wait for one of them that has no core cost more than they give.
     """
-    is_cpu_build = any(True for _ in Distribution.discover(name="vllm-cpu"))
-    return max(1, len(os.sched_getaffinity(0)) - 1) if is_cpu_build else None
+    return max(1, len(os.sched_getaffinity(0)) - 1) if is_cpu_build() else None
+
+
+def is_cpu_build() -> bool:
+    """True where the installed vLLM computes on the CPU."""
+    return any(True for _ in Distribution.discover(name="vllm-cpu"))
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from penstock_shared.ledger.settling import Answer, Settlement
-from penstock_shared.settings import TierSettings
+from penstock_shared.speculative_options import method_of
+from penstock_shared.tier_settings import TierSettings
 from penstock_shared.words import JobState, Source
 from penstock_workers.cache.cache import Hit
 from penstock_workers.engine.protocol import Completion
@@ -14,7 +15,7 @@ def engine_answer(
     tier: TierSettings, completion: Completion, text: str, *, prompt_tokens: int, queue_ms: int
 ) -> Answer:
     """The answer that the engine gave."""
-    speculation = tier.speculative_config
+    config = tier.speculative_config
     return Answer(
         text=text,
         finish_reason=completion.ending.value,
@@ -22,7 +23,7 @@ def engine_answer(
         model=tier.model,
         revision=tier.revision,
         quantization=tier.quantization,
-        speculation=str(speculation.get("method", "draft_model")) if speculation else None,
+        speculation=method_of(config) if config else None,
         prompt_tokens=prompt_tokens,
         cached_tokens=completion.cached_tokens,
         completion_tokens=len(completion.token_ids),

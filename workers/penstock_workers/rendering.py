@@ -8,30 +8,35 @@ from typing import Any, Self
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest
 from penstock_shared.request import Request
-from penstock_shared.settings import TierSettings
+from penstock_shared.tier_settings import TierSettings
 from penstock_workers.models import locate
 
 
 class Renderer:
     """The tokenizer of one model."""
 
-    def __init__(self, tokenizer: Any, max_model_len: int) -> None:
+    def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._max_model_len = max_model_len
 
     @classmethod
     def load(cls, tier: TierSettings) -> Self:
-        """Load the tokenizer that lies beside a tier's model."""
+        """Load the tokenizer of a tier, the one that lies beside the model unless it names one."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(locate(tier.model), revision=tier.revision)
-        return cls(tokenizer, tier.max_model_len)
+        options = tier.other_options
+        tokenizer = AutoTokenizer.from_pretrained(
+            locate(options.get("tokenizer", tier.model)),
+            revision=options.get("tokenizer_revision", tier.revision),
+            trust_remote_code=options.get("trust_remote_code", False),
+        )
+        return cls(tokenizer)
 
-    def render(self, request: Request) -> tuple[int, ...]:
+    def render(self, request: Request, max_model_len: int | None = None) -> tuple[int, ...]:
         """Token ids of the prompt.
 
-        Raises ContextTooLong, now that the length is exact, and InvalidRequest when the model's
-        chat template refuses the messages.
+        Raises ContextTooLong when prompt and answer together have more than ``max_model_len``
+        tokens, now that the length is exact, and InvalidRequest when the model's chat template
+        refuses the messages.
         """
         try:
             ids = self._encode(request)
@@ -39,11 +44,12 @@ class Renderer:
             raise InvalidRequest(
                 f"the model's chat template refuses these messages ({type(error).__name__})"
             ) from None
-        if len(ids) + request.sampling.max_tokens > self._max_model_len:
+        needed = len(ids) + request.sampling.max_tokens
+        if max_model_len is not None and needed > max_model_len:
             raise ContextTooLong(
                 f"the prompt has {len(ids):,} tokens; with max_tokens "
                 f"{request.sampling.max_tokens:,} it does not fit into the "
-                f"{self._max_model_len:,} of this tier"
+                f"{max_model_len:,} of this tier"
             )
         return tuple(ids)
 

@@ -10,7 +10,7 @@ from penstock_shared.ledger import claiming, settling
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Account, Settlement
-from penstock_shared.settings import TierSettings
+from penstock_shared.tier_settings import TierSettings
 from penstock_shared.words import JobState
 from penstock_workers import outcomes
 from penstock_workers.cache.cache import Cache, Lookup

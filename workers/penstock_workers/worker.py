@@ -89,7 +89,7 @@ class Worker:
         register(parts.app, parts.desk)
         worker_shutting_down.connect(self._on_shutting_down, weak=False)
         worker_ready.connect(lambda **_: on_ready(), weak=False)
-        slots = parts.settings.tiers[parts.tier].max_num_seqs + 2 * settings.max_batch_size
+        slots = parts.engine.limits.max_num_seqs + 2 * settings.max_batch_size
         consumer = parts.app.Worker(
             hostname=f"{parts.worker_id}@{socket.gethostname()}",
             queues=[queue_of(parts.tier), *([UNROUTED_QUEUE] if settings.accept_unrouted else [])],

@@ -37,7 +37,7 @@ def main() -> None:
             from penstock_workers.engine.vllm_engine import VllmEngine
 
             engine = VllmEngine(config)
-            pipe.send(Ready())
+            pipe.send(Ready(engine.limits))
             serve(engine, pipe)
         except (EOFError, BrokenPipeError):
             return  # the worker is gone

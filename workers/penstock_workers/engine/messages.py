@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from penstock_workers.engine.protocol import Completion, EngineRequest
+from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest
 
 
 class Submit(NamedTuple):
@@ -23,6 +23,8 @@ class Close(NamedTuple):
 
 class Ready(NamedTuple):
     """Engine to worker: loaded."""
+
+    limits: EngineLimits
 
 
 class Completions(NamedTuple):

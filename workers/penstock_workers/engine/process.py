@@ -5,13 +5,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 from penstock_shared.errors import EngineError
 from penstock_shared.ledger.worker_time import Spent
 from penstock_workers.engine.messages import Abort, Close, Completions, Failure, Ready, Submit
-from penstock_workers.engine.protocol import Completion, EngineConfig, EngineRequest, Pulse
+from penstock_workers.engine.protocol import (
+    Completion,
+    EngineConfig,
+    EngineLimits,
+    EngineRequest,
+    Pulse,
+)
 
 _CLOSE_S: Final = 10.0
 
@@ -20,23 +28,35 @@ class EngineProcess:
     """Starts the engine's process and speaks with it; implements the Engine protocol.
 
     The parent-death signal follows the thread that starts the process, so build this in the
-    main thread.
+    main thread. What vLLM says goes to ``log``, by default to our own standard error.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, log: Path | None = None) -> None:
+        self._log = log
         self._closing = threading.Event()
         self._sending = threading.Lock()
         self._pulse = Pulse(0, 0, Spent(0, 0))
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as opened:
+            said = opened.enter_context(log.open("ab")) if log else None
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "penstock_workers.engine.host", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
             )
         self._pipe = Connection(ours.detach())
         self._send(config)
         self._reader: threading.Thread | None = None
+        self._limits: EngineLimits | None = None
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What the engine can hold. Raises EngineError while it loads."""
+        if self._limits is None:
+            raise EngineError("the engine is still loading")
+        return self._limits
 
     def wait_ready(
         self,
@@ -54,10 +74,11 @@ class EngineProcess:
         except (EOFError, ConnectionError):
             raise EngineError(
                 f"the engine died while loading (exit status {self._process.wait()}); "
-                "its last words stand above"
+                f"its last words stand {f'in {self._log}' if self._log else 'above'}"
             ) from None
         if not isinstance(message, Ready):
             raise EngineError(f"the engine could not start: {message.error}")
+        self._limits = message.limits
         self._reader = threading.Thread(
             target=self._read, args=(on_completions, on_death), name="engine-reader", daemon=True
         )

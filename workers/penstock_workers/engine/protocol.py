@@ -19,6 +19,15 @@ class EngineConfig(NamedTuple):
     cpus: tuple[int, ...]
 
 
+class EngineLimits(NamedTuple):
+    """What a loaded engine can hold."""
+
+    max_model_len: int  # tokens of prompt and answer together
+    max_num_seqs: int  # requests at once
+    kv_cache_tokens: int | None  # tokens of all requests; None: vLLM does not say
+    weights_bytes: int | None  # on all devices; None: vLLM does not say
+
+
 class EngineRequest(NamedTuple):
     """One prompt on its way into the engine."""
 
@@ -42,6 +51,14 @@ class Ending(StrEnum):
         return self in {Ending.STOP, Ending.LENGTH}
 
 
+class Speculation(NamedTuple):
+    """What speculative decoding did for one request."""
+
+    steps: int  # of the engine, in which drafts were verified
+    drafted: int  # tokens
+    accepted: int  # tokens of them that the model would have written too
+
+
 class Completion(NamedTuple):
     """What the engine made of one request. It writes ``text`` only where there are stop strings."""
 
@@ -55,6 +72,7 @@ class Completion(NamedTuple):
     scheduled_ns: int  # time.monotonic_ns of the first step, 0 when there was none
     cost_pusd: int
     error: str | None = None
+    speculation: Speculation | None = None  # None: the engine does not speculate
 
 
 class Pulse(NamedTuple):
@@ -67,6 +85,10 @@ class Pulse(NamedTuple):
 
 class Engine(Protocol):
     """A resident engine that batches continuously."""
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What it can hold, once it is loaded."""
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Add requests; each comes back through ``on_completions`` exactly once."""

@@ -6,22 +6,35 @@ from typing import Any
 
 from vllm import EngineArgs, SamplingParams
 from vllm.inputs.engine import tokens_input
+from vllm.model_executor.layers.linear import UnquantizedLinearMethod
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.request import Sampling
 from penstock_workers.engine.meter import Meter
-from penstock_workers.engine.protocol import Completion, Ending, EngineConfig, EngineRequest, Pulse
+from penstock_workers.engine.protocol import (
+    Completion,
+    Ending,
+    EngineConfig,
+    EngineLimits,
+    EngineRequest,
+    Pulse,
+    Speculation,
+)
 
 
 class VllmEngine:
     """vLLM with its scheduler in this process; all methods belong to one thread."""
 
     def __init__(self, config: EngineConfig) -> None:
+        options = dict(config.options)
+        if options.get("speculative_config"):
+            options["per_request_spec_decode_metrics"] = "summary"
         self._engine = LLMEngine.from_engine_args(
-            EngineArgs(model=config.model, disable_log_stats=False, **config.options)
+            EngineArgs(model=config.model, disable_log_stats=False, **options)
         )
+        self.limits = _limits_of(self._engine)
         self._scheduler = self._engine.engine_core.engine_core.scheduler
         self._meter = Meter(config.price_per_hour_pusd, config.started_ns)
         self._meter.advance(time.monotonic_ns(), {})
@@ -89,6 +102,7 @@ class VllmEngine:
             decode_ms=round((stats.last_token_ts - stats.first_token_ts) * 1000),
             scheduled_ns=round(stats.scheduled_ts * 1e9),
             cost_pusd=self._meter.close(output.request_id),
+            speculation=_speculation(sequence.spec_decode_metrics),
         )
 
     def _aborted(self, request_id: str) -> Completion:
@@ -101,6 +115,41 @@ class VllmEngine:
         del self._names[self._internal.pop(request_id)]
 
 
+def _limits_of(engine: LLMEngine) -> EngineLimits:
+    config = engine.vllm_config
+    return EngineLimits(
+        max_model_len=config.model_config.max_model_len,
+        max_num_seqs=config.scheduler_config.max_num_seqs,
+        kv_cache_tokens=config.cache_config.kv_cache_size_tokens,
+        weights_bytes=_weights_bytes_of(engine),
+    )
+
+
+def _weights_bytes_of(engine: LLMEngine) -> int | None:
+    try:
+        of_devices = engine.apply_model(_bytes_of)
+    except Exception:  # noqa: BLE001 - not every executor can send a function to its devices
+        return None
+    return None if None in of_devices else sum(of_devices)
+
+
+def _bytes_of(model: Any) -> int | None:
+    """Parameters and buffers of a model; None where a kernel has packed them out of sight."""
+    tensors = (*model.parameters(), *model.buffers())
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    for layer in model.modules():
+        weight = getattr(layer, "weight", None)
+        if weight is None or weight.numel():
+            continue
+        # On a CPU, vLLM packs the weight of a linear layer elsewhere and leaves an empty one.
+        if not isinstance(getattr(layer, "quant_method", None), UnquantizedLinearMethod):
+            return None
+        inputs = getattr(layer, "input_size_per_partition", layer.input_size)
+        outputs = getattr(layer, "output_size_per_partition", layer.output_size)
+        total += inputs * outputs * weight.element_size()
+    return int(total)
+
+
 def _sampling_params(sampling: Sampling) -> SamplingParams:
     options = sampling.model_dump()
     options["stop"] = list(sampling.stop)
@@ -108,6 +157,13 @@ def _sampling_params(sampling: Sampling) -> SamplingParams:
     return SamplingParams(
         **options, detokenize=bool(sampling.stop), output_kind=RequestOutputKind.FINAL_ONLY
     )
+
+
+def _speculation(metrics: Any) -> Speculation | None:
+    if metrics is None:
+        return None
+    accepted = sum(number * steps for number, steps in enumerate(metrics.histogram))
+    return Speculation(sum(metrics.histogram), metrics.num_draft_tokens, accepted)
 
 
 def _tokens_of(output: Any) -> int:

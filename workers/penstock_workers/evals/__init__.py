@@ -1,0 +1,1 @@
+"""Engine configurations, measured on a user's own prompts: quality, speculation, batching."""

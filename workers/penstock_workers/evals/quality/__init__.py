@@ -1,0 +1,1 @@
+"""Which configuration answers as well as the reference, and what each tier may serve."""

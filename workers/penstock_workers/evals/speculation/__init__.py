@@ -1,0 +1,1 @@
+"""Where drafting tokens ahead is faster."""
