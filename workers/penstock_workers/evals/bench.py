@@ -82,7 +82,10 @@ class Bench:
     def wait_ready(self) -> Self:
         """Return when the engine is loaded and warm. Raises EngineError."""
         self._renderer = Renderer.load(self.contender.config)
-        self._engine.wait_ready(on_completions=self._arrive, on_death=self._arrived.put)
+        try:
+            self._engine.wait_ready(on_completions=self._arrive, on_death=self._arrived.put)
+        except EngineError as error:
+            raise EngineError(f"{self.contender.name}: {error}") from None
         warm_up = _Prompt("", (1,) * WARM_UP_TOKENS, Sampling(max_tokens=WARM_UP_TOKENS))
         self._serve([warm_up], 1, lambda _: None)
         return self
@@ -195,4 +198,9 @@ def benches(
     for group in groups:
         with ExitStack() as loaded:
             started = [loaded.enter_context(closing(Bench(contender, logs))) for contender in group]
-            yield [bench.wait_ready() for bench in started]
+            try:
+                ready = [bench.wait_ready() for bench in started]
+            except EngineError as error:
+                hint = "" if len(group) == 1 else "; if memory is short, load them --in-turn"
+                raise EngineError(f"{error}{hint}") from None
+            yield ready
