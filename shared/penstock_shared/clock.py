@@ -1,7 +1,7 @@
 """Wall-clock time as the ledger keeps it: integer milliseconds since 1970, UTC."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def now_ms() -> int:
@@ -12,3 +12,8 @@ def now_ms() -> int:
 def from_datetime(moment: datetime) -> int:
     """Milliseconds since 1970; a datetime without a timezone is taken as local time."""
     return round(moment.timestamp() * 1000)
+
+
+def to_iso(ms: int) -> str:
+    """A moment as people read it, in UTC to the second: 2026-01-31T12:00:00Z."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

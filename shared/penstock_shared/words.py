@@ -29,7 +29,7 @@ class JobState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """True when nothing will change this job any more."""
+        """True when no worker will change this job any more; an operator may retry a dead one."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 

@@ -55,6 +55,7 @@ class Job(Table):
         _partial_index("ix_jobs_leases", "state = 'running'", "lease_until_ms"),
         _partial_index("ix_jobs_deadlines", "state = 'queued'", "deadline_ms"),
         _partial_index("ix_jobs_waiting", "state = 'queued'", "tier", "published_ms"),
+        _partial_index("ix_jobs_dead", "state = 'dead'", "finished_ms"),
         Index("ix_jobs_created", "created_ms"),
     )
 
