@@ -1,5 +1,7 @@
 """One connection pool to the ledger, on SQLite (WAL) or PostgreSQL."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from penstock_shared.errors import LedgerUnavailable, SchemaMismatch, SettingsError
 
 _SQLITE_BUSY_S: Final = 30
+_SQLITE_RETRY_S: Final = 0.02
 _SCHEMA_WORDS: Final = ("no such table", "no such column", "has no column")  # SQLite's
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
@@ -112,9 +115,25 @@ def _reason(error: Exception) -> str:
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _keep_wal(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _keep_wal(cursor: sqlite3.Cursor) -> None:
+    # On a new file two processes may do this at once, and SQLite's own timeout does not cover it.
+    give_up = time.monotonic() + _SQLITE_BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not is_busy or time.monotonic() > give_up:
+                raise
+            time.sleep(_SQLITE_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
