@@ -1,7 +1,10 @@
 """Children end when we end, and are started again, later each time, when they end unasked."""
 
 import os
+import pwd
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from penstock_shared.stack import stack as stack_module
-from penstock_shared.stack.processes import Child, free_port
+from penstock_shared.stack.processes import Child, children_of, free_port, words_of
 from penstock_shared.stack.stack import Supervised
 from tests.examples import Clock
 from tests.rig import BOUND_S, eventually
@@ -27,6 +30,19 @@ import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print("bye"), sys.exit(0)))
 print("ready", flush=True)
 time.sleep(600)
+"""
+_COUNTING = """
+import signal, time
+asked = 0
+def count(*_):
+    global asked
+    asked += 1
+    print("asked", asked, flush=True)
+signal.signal(signal.SIGINT, count)
+print("ready", flush=True)
+while not asked:
+    time.sleep(0.01)
+time.sleep(0.2)
 """
 _PARENT = """
 import sys, time
@@ -46,15 +62,17 @@ class Children:
         self._folder = folder
         self._made: list[Child] = []
 
-    def __call__(self, *command: str, **environment: str) -> Child:
+    def __call__(
+        self, *command: str, end_signal: signal.Signals = signal.SIGTERM, **environment: str
+    ) -> Child:
         log = self._folder / "logs" / f"{len(self._made)}.log"
-        child = Child("a-child", command, log=log, environment=environment)
+        child = Child("a-child", command, log=log, environment=environment, end_signal=end_signal)
         self._made.append(child)
         return child
 
-    def python(self, code: str) -> Child:
+    def python(self, code: str, end_signal: signal.Signals = signal.SIGTERM) -> Child:
         """A child that has said that it is ready."""
-        child = self(sys.executable, "-c", code)
+        child = self(sys.executable, "-c", code, end_signal=end_signal)
         child.start()
         eventually(lambda: "ready" in child.last_words())
         return child
@@ -135,6 +153,51 @@ def test_a_child_that_does_not_listen_is_killed_when_its_grace_is_over(children:
     assert child._process.returncode == -signal.SIGKILL
 
 
+def test_a_child_is_asked_once_and_with_its_own_signal(children: Children) -> None:
+    child = children.python(_COUNTING, end_signal=signal.SIGINT)
+    child.terminate()
+    child.stop(BOUND_S)
+    assert child.last_words() == "ready\nasked 1"
+    child.start()
+    eventually(lambda: child.last_words().endswith("ready"))
+    child.stop(BOUND_S)
+    assert child.last_words(1) == "asked 1"
+
+
+def test_a_child_can_be_killed_and_started_again(children: Children) -> None:
+    child = children.python(_DEAF)
+    child.kill()
+    assert not child.is_running
+    child.kill()
+    child.start()
+    assert child.is_running
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process to another account")
+def test_a_child_can_belong_to_another_account(tmp_path: Path) -> None:
+    account = pwd.getpwnam("nobody")
+    log = tmp_path / "log"
+    child = Child("a-child", ["/usr/bin/id", "-un"], log=log, environment={}, account=account)
+    child.start()
+    eventually(lambda: not child.is_running)
+    assert child.last_words() == "nobody"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_what_a_process_started_can_be_found(children: Children) -> None:
+    before = children_of(os.getpid())
+    child = children("sleep", "600", PATH=os.environ["PATH"])
+    child.start()
+    assert child.pid is not None
+    assert set(children_of(os.getpid())) - set(before) == {child.pid}
+    eventually(lambda: words_of(child.pid or 0, "cmdline")[:2] == ["sleep", "600"])
+    assert f"PATH={os.environ['PATH']}" in words_of(child.pid, "environ")
+    pid = child.pid
+    child.kill()
+    assert pid not in children_of(os.getpid())
+    assert words_of(pid, "cmdline") == []
+
+
 def test_a_child_runs_with_the_environment_that_it_was_given_and_no_other(
     children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +238,20 @@ def test_the_logs_of_all_runs_are_kept_and_its_end_can_be_read(children: Childre
 
 def test_free_ports_are_free(tmp_path: Path) -> None:
     assert len({free_port() for _ in range(5)}) > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_free_port_is_not_one_that_an_outgoing_connection_could_get() -> None:
+    first = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0]
+    assert all(1024 < free_port() < int(first) for _ in range(50))
+
+
+def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(random, "sample", lambda _range, count: [port] * count)
+        assert free_port() != port
 
 
 def test_what_ends_unasked_is_started_again_later_each_time(clock: Clock, tmp_path: Path) -> None:
@@ -220,3 +297,19 @@ def test_a_child_is_ready_when_it_says_so_and_has_to_say_it_again_after_a_restar
     assert not supervised.tend()
     assert supervised.child.is_running
     assert not supervised.is_ready
+
+
+def test_a_child_that_ran_for_long_is_started_again_as_soon_as_at_first(
+    clock: Clock, tmp_path: Path
+) -> None:
+    child = EndsAtOnce(clock, tmp_path / "log")
+    supervised = Supervised(child)
+    supervised.start()
+    while len(child.starts) < 5:
+        supervised.tend()
+        clock.now += 0.5
+    clock.now += 120
+    supervised.tend()
+    clock.now += 1
+    supervised.tend()
+    assert child.starts[-1] == clock.now

@@ -20,6 +20,7 @@ from penstock_shared.stack.redis_server import RedisServer
 _LOAD_S: Final = 300.0
 _KILL_GRACE_S: Final = 10.0
 _RESTART_PAUSE_S: Final = (1, 2, 5, 10, 30)
+_STEADY_S: Final = 60.0  # a child that ran this long is not one that cannot start
 
 
 class Supervised:
@@ -30,6 +31,8 @@ class Supervised:
         self.restarts = 0
         self._ready_file = ready_file
         self._start_at = 0.0
+        self._started_at = 0.0
+        self._failures = 0
 
     @property
     def is_ready(self) -> bool:
@@ -40,6 +43,7 @@ class Supervised:
         """Start the child."""
         if self._ready_file is not None:
             self._ready_file.unlink(missing_ok=True)
+        self._started_at = time.monotonic()
         self.child.start()
 
     def tend(self) -> bool:
@@ -47,8 +51,10 @@ class Supervised:
         if self.child.is_running:
             return False
         if self._start_at == 0.0:
-            pause = _RESTART_PAUSE_S[min(self.restarts, len(_RESTART_PAUSE_S) - 1)]
-            self._start_at = time.monotonic() + pause
+            now = time.monotonic()
+            self._failures = 0 if now - self._started_at > _STEADY_S else self._failures
+            self._start_at = now + _RESTART_PAUSE_S[self._failures]
+            self._failures = min(self._failures + 1, len(_RESTART_PAUSE_S) - 1)
             return True
         if time.monotonic() >= self._start_at:
             self._start_at = 0.0
