@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 
-from penstock_shared.ledger import accepting, claiming
+from penstock_shared.ledger import accepting, claiming, losing
 from penstock_shared.ledger.accepting import Accepted, Draft
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Table
+from penstock_shared.ledger.schema import Job, Table
 from penstock_shared.ledger.settling import Account, Answer, Settlement
 from penstock_shared.request import Request
 from penstock_shared.routing import Route
@@ -42,8 +42,19 @@ def accept_some(database: Database, count: int = 1, **fields: Any) -> list[str]:
 def claim_some(
     database: Database, job_ids: Sequence[str], *, worker_id: str = WORKER, now_ms: int = NOW
 ) -> list[Claim]:
-    """Claim jobs for a worker."""
-    return claiming.claim(database, job_ids, worker_id=worker_id, lease_ms=LEASE, now_ms=now_ms)
+    """Claim jobs for a worker, suspected ones too."""
+    return claiming.claim(
+        database, job_ids, worker_id=worker_id, lease_ms=LEASE, now_ms=now_ms, suspects=True
+    )
+
+
+def lose_workers(database: Database, *, now_ms: int = NOW, max_attempts: int = 9) -> losing.Lost:
+    """Let the leases of all workers run out, and sweep."""
+    with database.write() as connection:
+        connection.execute(
+            update(Job).where(Job.lease_until_ms.is_not(None)).values(lease_until_ms=0)
+        )
+    return losing.requeue_lost(database, now_ms=now_ms, max_attempts=max_attempts)
 
 
 def a_claim(prompt: str = "What is a dam?", *, job_id: str = "a-job", **fields: Any) -> Claim:

@@ -19,10 +19,12 @@ from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
 from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
 from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
+from penstock_workers.unfinished import Unfinished
 from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft
 
 BOUND_S: Final = 30.0
@@ -41,7 +43,7 @@ class RecordingEngine:
         self.refuses: Exception | None = None
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
-        if self.refuses is not None:
+        if requests and self.refuses is not None:
             raise self.refuses
         self.submitted.extend(requests)
 
@@ -70,8 +72,10 @@ class WordTokenizer:
 class EndingIntake(Intake):
     """An intake that ends where a real one waits for the next job."""
 
-    def next_batch(self, has_room: Callable[[], bool]) -> list[str]:
-        return super().next_batch(has_room) if self._waiting else []
+    def next_batch(
+        self, has_room: Callable[[], bool], timeout_s: float | None = None
+    ) -> list[str] | None:
+        return super().next_batch(has_room, timeout_s) if self._waiting else None
 
 
 class Rig:
@@ -112,6 +116,16 @@ class Rig:
             now_ms=self.clock,
         )
         renderer = Renderer(WordTokenizer())
+        self.held = Held()
+        self.unfinished = Unfinished(
+            database=database,
+            account=ACCOUNT,
+            held=self.held,
+            intake=self.intake,
+            patience=self.patience,
+            max_attempts=3,
+            now_ms=self.clock,
+        )
         self.settlements = Settlements(
             database=database,
             account=ACCOUNT,
@@ -120,18 +134,23 @@ class Rig:
             cache=self.cache,
             renderer=renderer,
             flights=self.flights,
+            held=self.held,
+            unfinished=self.unfinished,
+            engine=self.engine,
             patience=self.patience,
             now_ms=self.clock,
         )
         self.batcher = Batcher(
             database=database,
             lease=Lease(WORKER, LEASE),
+            held=self.held,
             intake=self.intake,
             cache=self.cache,
             renderer=renderer,
             flights=self.flights,
             engine=self.engine,
             settlements=self.settlements,
+            unfinished=self.unfinished,
             patience=self.patience,
             now_ms=self.clock,
         )

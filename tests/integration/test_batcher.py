@@ -9,12 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from penstock_shared.errors import EngineError, LedgerUnavailable
-from penstock_shared.ledger import claiming, reading, sweeping
+from penstock_shared.ledger import claiming, reading
+from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Charge, Job
-from penstock_shared.words import JobState, Source
+from penstock_shared.ledger.schema import Attempt, Charge, Job
+from penstock_shared.words import AttemptOutcome, JobState, Source
 from penstock_workers.cache.cache import Lookup
 from penstock_workers.engine.protocol import Ending
+from penstock_workers.intake import Requeue
 from tests.examples import LEASE, NOW, Clock, a_completion, claim_some, rows, state_of
 from tests.rig import BOUND_S, EndingIntake, Rig, accept, statements
 
@@ -184,21 +186,39 @@ def test_a_job_past_its_deadline_expires_instead_of_running(rig: Rig, database: 
     assert rig.in_engine == []
 
 
-def test_an_admission_that_fails_gives_its_jobs_back_and_the_next_one_goes_on(
+def test_an_admission_that_fails_loses_its_jobs_one_by_one_and_the_next_one_goes_on(
     rig: Rig, database: Database
 ) -> None:
     ids = accept(database, "same", "same", "other")
     rig.engine.refuses = EngineError("full")
     futures = rig.admit(*ids)
-    assert {future.result(BOUND_S) for future in futures} == {JobState.RUNNING}
-    assert (len(rig.flights), rig.flights.claims()) == (0, [])
+    assert {future.result(BOUND_S) for future in futures} == {JobState.QUEUED}
+    assert (len(rig.flights), rig.flights.claims(), len(rig.held)) == (0, [], 0)
     assert set(rig.engine.aborted) == set(ids)
+    assert {row.attempts for row in rows(database, Job)} == {1}
     rig.engine.refuses = None
-    sweeping.requeue_lost(database, now_ms=NOW + LEASE + 1, max_attempts=3)
-    rig.clock.now = NOW + LEASE + 1
     rig.admit(*ids)
     assert rig.in_engine == [ids[0], ids[2]]
-    assert {row.attempts for row in rows(database, Job)} == {2}
+
+
+def test_one_job_that_breaks_its_admission_costs_its_neighbours_nothing(
+    rig: Rig, database: Database
+) -> None:
+    good, bad, other = ids = accept(database, "good", "breaks", "other")
+    lookup = rig.cache.lookup
+
+    def break_at(claims: Sequence[Claim]) -> list[Lookup]:
+        if any(claim.job_id == bad for claim in claims):
+            raise ZeroDivisionError
+        return lookup(claims)
+
+    rig.cache.lookup = break_at  # type: ignore[method-assign]
+    futures = rig.admit(*ids)
+    assert rig.in_engine == [good, other]
+    assert futures[1].result(BOUND_S) is JobState.QUEUED
+    assert {row.id: row.attempts for row in rows(database, Job)} == dict.fromkeys(ids, 1)
+    [lost] = rows(database, Attempt, Attempt.outcome == AttemptOutcome.LOST.value)
+    assert (lost.job_id, lost.error) == (bad, "it cannot be admitted (ZeroDivisionError)")
 
 
 def test_a_job_that_joined_before_its_batch_failed_is_still_answered(
@@ -208,12 +228,12 @@ def test_a_job_that_joined_before_its_batch_failed_is_still_answered(
     rig.admit(flying)
     rig.engine.refuses = EngineError("full")
     rig.admit(joining, other)
-    assert {claim.job_id for claim in rig.flights.claims()} == {flying, joining}
+    assert [claim.job_id for claim in rig.flights.claims()] == [flying, joining]
     rig.settle(a_completion(flying))
     assert [state_of(database, job_id) for job_id in (flying, joining, other)] == [
         JobState.SUCCEEDED,
         JobState.SUCCEEDED,
-        JobState.RUNNING,
+        JobState.QUEUED,
     ]
 
 
@@ -256,3 +276,25 @@ def test_batches_have_at_most_their_size(database: Database) -> None:
         rig.admit(*ids)
     assert len([statement for statement in seen if statement.startswith("UPDATE jobs")]) == 4
     assert rig.in_engine == ids
+
+
+def test_jobs_that_were_lost_together_run_with_fewer_beside_them_and_none_is_forgotten(
+    rig: Rig, database: Database
+) -> None:
+    ids = accept(database, *SIXTEEN)
+    rig.unfinished.lose(claim_some(database, ids), "the engine died", together=True)
+    futures = rig.admit(*ids)
+    assert len(rig.in_engine) == rig.engine.limits.max_num_seqs >> 3
+    assert [type(f.exception(BOUND_S)) for f in futures if f.done()] == [Requeue] * 8
+    assert {row.attempts for row in rows(database, Job, Job.id.in_(rig.in_engine))} == {1}
+
+
+def test_what_goes_wrong_in_an_unforeseen_way_leaves_nothing_held(
+    rig: Rig, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = accept(database, "first", "second")
+    monkeypatch.setattr(rig.batcher._quarantine, "take", lambda: 1 / 0)
+    futures = rig.admit(*ids)
+    assert [type(future.exception(BOUND_S)) for future in futures] == [Requeue, Requeue]
+    assert len(rig.held) == 0
+    assert {(row.state, row.attempts) for row in rows(database, Job)} == {(JobState.QUEUED, 0)}

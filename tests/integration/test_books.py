@@ -18,7 +18,7 @@ def test_a_new_worker_has_spent_nothing(database: Database) -> None:
     [row] = rows(database, WorkerTime)
     assert (row.started_ms, row.seen_ms, row.ended_ms) == (NOW, NOW, None)
     [books] = worker_time.read_books(database)
-    assert books == (WORKER, 0, 0, 0, 0)
+    assert books == (WORKER, 0, 0, 0, 0, False)
 
 
 def test_a_heartbeat_writes_what_was_paid_and_what_was_idle(database: Database) -> None:
@@ -32,8 +32,8 @@ def test_charges_waste_and_idle_add_up_to_what_was_paid(database: Database) -> N
     open_books(database)
     held = claim_some(database, accept_some(database, 2))
     settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=25) for claim in held], NOW)
-    settling.book_waste(database, WORKER, 10)
-    worker_time.close_books(database, WORKER, Spent(100, 40), NOW + 5, engine_died=False)
+    settling.give_back(database, ACCOUNT, [], 10, NOW)
+    worker_time.close_books(database, WORKER, Spent(100, 40), NOW + 5, died=False)
     [books] = worker_time.read_books(database)
     assert (books.charged_pusd, books.waste_pusd, books.idle_pusd) == (50, 10, 40)
     assert books.difference_pusd == 0
@@ -44,6 +44,71 @@ def test_what_a_dead_engine_had_begun_is_waste(database: Database) -> None:
     open_books(database)
     [claim] = claim_some(database, accept_some(database))
     settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=25)], NOW)
-    worker_time.close_books(database, WORKER, Spent(100, 40), NOW + 5, engine_died=True)
+    worker_time.close_books(database, WORKER, Spent(100, 40), NOW + 5, died=True)
     [books] = worker_time.read_books(database)
     assert (books.charged_pusd, books.waste_pusd, books.difference_pusd) == (25, 35, 0)
+
+
+def test_a_worker_that_fell_silent_is_paid_up_to_its_last_word(database: Database) -> None:
+    open_books(database)
+    [claim] = claim_some(database, accept_some(database))
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=25)], NOW, spent=Spent(100, 40))
+    worker_time.keep_books(database, WORKER, Spent(110, 45), NOW + 5)
+    assert worker_time.close_silent(database, NOW + 5) == 0
+    assert worker_time.close_silent(database, NOW + 6) == 1
+    [books] = worker_time.read_books(database)
+    assert (books.paid_pusd, books.waste_pusd, books.difference_pusd) == (110, 40, 0)
+    assert books.has_ended
+    assert rows(database, WorkerTime)[0].ended_ms == NOW + 5
+
+
+def test_a_worker_that_wakes_up_again_opens_its_books_again(database: Database) -> None:
+    open_books(database)
+    [claim] = claim_some(database, accept_some(database))
+    worker_time.keep_books(database, WORKER, Spent(100, 40), NOW)
+    worker_time.close_silent(database, NOW + 1)
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=60)], NOW, spent=Spent(200, 140))
+    [books] = worker_time.read_books(database)
+    assert (books.charged_pusd, books.waste_pusd, books.has_ended) == (60, 0, False)
+    worker_time.close_books(database, WORKER, Spent(200, 140), NOW, died=False)
+    assert worker_time.read_books(database)[0].difference_pusd == 0
+
+
+def test_a_settlement_carries_the_meters_word_so_that_the_books_are_never_behind(
+    database: Database,
+) -> None:
+    open_books(database)
+    [claim] = claim_some(database, accept_some(database))
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=60)], NOW, spent=Spent(100, 40))
+    [books] = worker_time.read_books(database)
+    assert (books.paid_pusd, books.idle_pusd, books.difference_pusd) == (100, 40, 0)
+
+
+def test_what_is_settled_twice_is_booked_once(database: Database) -> None:
+    """The connection may break after the commit: nobody knows, and it is tried again."""
+    open_books(database)
+    held = claim_some(database, accept_some(database, 2))
+    settlements = [succeeded(claim, cost_pusd=25) for claim in held]
+    for _ in range(2):
+        settled = settling.settle(database, ACCOUNT, settlements, NOW)
+        assert settled == {claim.job_id for claim in held}
+    [books] = worker_time.read_books(database)
+    assert (books.charged_pusd, books.waste_pusd) == (50, 0)
+
+
+def test_what_is_given_back_twice_is_booked_once(database: Database) -> None:
+    open_books(database)
+    held = claim_some(database, accept_some(database, 2))
+    for _ in range(2):
+        settling.give_back(database, ACCOUNT, held, 9, NOW)
+    assert worker_time.read_books(database)[0].waste_pusd == 9
+
+
+def test_an_old_word_of_the_meter_does_not_overwrite_a_later_one(database: Database) -> None:
+    open_books(database)
+    [claim] = claim_some(database, accept_some(database))
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=60)], NOW, spent=Spent(100, 40))
+    worker_time.keep_books(database, WORKER, Spent(50, 40), NOW)
+    worker_time.close_silent(database, NOW + 1)
+    [books] = worker_time.read_books(database)
+    assert (books.paid_pusd, books.idle_pusd, books.waste_pusd) == (100, 40, 0)

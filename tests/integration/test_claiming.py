@@ -2,11 +2,12 @@
 
 import pytest
 
-from penstock_shared.ledger import accepting, claiming
+from penstock_shared.ledger import accepting, claiming, settling
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job
 from penstock_shared.words import AttemptOutcome, JobState
 from tests.examples import (
+    ACCOUNT,
     LEASE,
     NOW,
     WORKER,
@@ -101,7 +102,7 @@ def test_each_claim_of_a_job_has_a_larger_fence(database: Database) -> None:
     for _ in range(4):
         held = claim_some(database, ids)
         fences.append(held[0].fence)
-        claiming.release(database, held, NOW)
+        settling.give_back(database, ACCOUNT, held, 0, NOW)
     assert fences == [1, 2, 3, 4]
 
 

@@ -21,9 +21,11 @@ def write(home: Path, *, tier: str = "small", **changes: Any) -> None:
         "tier": tier,
         "pid": PID,
         "at_ms": clock.now_ms(),
+        "held": 3,
         "in_flight": 3,
         "steps": 100,
         "no_progress_s": 0.5,
+        "broker_silent_s": 0.5,
     }
     health_file(home, tier, PID).write_text(json.dumps({**sign, **changes}))
 
@@ -36,7 +38,7 @@ def judge(home: Path) -> Health:
 def test_a_worker_that_steps_is_healthy(tmp_path: Path) -> None:
     write(tmp_path)
     verdict = judge(tmp_path)
-    assert (verdict.healthy, verdict.reason) == (True, "3 jobs in flight")
+    assert (verdict.healthy, verdict.reason) == (True, "3 jobs in hand")
 
 
 def test_a_worker_that_fell_silent_is_not(tmp_path: Path) -> None:
@@ -49,7 +51,14 @@ def test_a_worker_that_fell_silent_is_not(tmp_path: Path) -> None:
 def test_a_worker_with_jobs_and_no_steps_is_not(tmp_path: Path) -> None:
     write(tmp_path, no_progress_s=61.0)
     verdict = judge(tmp_path)
-    assert (verdict.healthy, verdict.reason) == (False, "3 jobs and no step for 61 s")
+    assert (verdict.healthy, verdict.reason) == (False, "3 jobs and no progress for 61 s")
+
+
+def test_a_worker_that_hears_nothing_from_the_broker_is_not(tmp_path: Path) -> None:
+    write(tmp_path, held=0, broker_silent_s=61.0)
+    verdict = judge(tmp_path)
+    assert not verdict.healthy
+    assert "no word from the broker for 61 s" in verdict.reason
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", "null"])

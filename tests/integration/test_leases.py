@@ -1,49 +1,79 @@
 """Leases are renewed, given back, or run out; no job is lost in any of these."""
 
-from penstock_shared.ledger import claiming, sweeping
+import pytest
+
+from penstock_shared.ledger import claiming, losing, settling
+from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.losing import Lost
 from penstock_shared.ledger.schema import Attempt, Job
 from penstock_shared.words import AttemptOutcome, JobState
-from tests.examples import LEASE, NOW, WORKER, accept_some, claim_some, rows, state_of
+from tests.examples import (
+    ACCOUNT,
+    LEASE,
+    NOW,
+    WORKER,
+    accept_some,
+    claim_some,
+    lose_workers,
+    rows,
+    state_of,
+)
 
 AFTER = NOW + LEASE + 1
 
 
 def renew(
-    database: Database, claims: list[claiming.Claim], *, worker_id: str = WORKER, now_ms: int = NOW
-) -> claiming.Verdicts:
+    database: Database, claims: list[Claim], *, worker_id: str = WORKER, now_ms: int = NOW
+) -> frozenset[str]:
     return claiming.renew(database, claims, worker_id=worker_id, lease_ms=LEASE, now_ms=now_ms)
 
 
-def sweep(database: Database, now_ms: int, *, max_attempts: int = 3) -> tuple[int, int]:
-    return sweeping.requeue_lost(database, now_ms=now_ms, max_attempts=max_attempts)
+def sweep(database: Database, now_ms: int, *, max_attempts: int = 3) -> Lost:
+    return losing.requeue_lost(database, now_ms=now_ms, max_attempts=max_attempts)
 
 
-def attempt_outcomes(database: Database) -> list[str]:
-    return [a.outcome for a in sorted(rows(database, Attempt), key=lambda a: int(a.fence))]
+def lose(database: Database, claims: list[Claim], *, together: bool = False) -> Lost:
+    return losing.lose(
+        database,
+        claims,
+        reason="the engine died",
+        together=together,
+        now_ms=NOW,
+        max_attempts=3,
+    )
+
+
+def attempts(database: Database) -> list[Attempt]:
+    return sorted(rows(database, Attempt), key=lambda a: int(a.fence))
+
+
+def counted(database: Database) -> dict[str, tuple[int, int]]:
+    """Attempts and suspicion of each job."""
+    return {row.id: (row.attempts, row.suspicion) for row in rows(database, Job)}
 
 
 def test_a_renewed_lease_outlives_the_sweep(database: Database) -> None:
     held = claim_some(database, accept_some(database, 600))
-    assert renew(database, held, now_ms=NOW + LEASE - 1) == (frozenset(), frozenset())
+    assert renew(database, held, now_ms=NOW + LEASE - 1) == frozenset()
     assert sweep(database, AFTER) == (0, 0)
     assert {row.lease_until_ms for row in rows(database, Job)} == {NOW + 2 * LEASE - 1}
 
 
-def test_renewing_tells_which_jobs_are_to_be_cancelled(database: Database) -> None:
-    ids = accept_some(database, 2)
-    held = claim_some(database, ids)
-    claiming.cancel(database, ids[:1], NOW)
-    assert renew(database, held) == (frozenset(), frozenset(ids[:1]))
+def test_a_worker_hears_which_of_its_running_jobs_are_to_be_cancelled(database: Database) -> None:
+    ids = accept_some(database, 4)
+    claim_some(database, ids[:2])
+    claim_some(database, ids[2:3], worker_id="another")
+    claiming.cancel(database, ids[1:], NOW)
+    assert claiming.to_cancel(database, WORKER) == [ids[1]]
 
 
 def test_renewing_tells_which_jobs_were_lost(database: Database) -> None:
     ids = accept_some(database, 3)
     held = claim_some(database, ids)
-    claiming.abandon(database, held[:2])
-    sweep(database, NOW)
+    lose(database, held[:2])
     claim_some(database, ids[:1], worker_id="another")
-    assert renew(database, held) == (frozenset(ids[:2]), frozenset())
+    assert renew(database, held) == frozenset(ids[:2])
 
 
 def test_a_job_that_the_same_worker_claimed_again_is_lost_to_its_old_claim(
@@ -51,37 +81,36 @@ def test_a_job_that_the_same_worker_claimed_again_is_lost_to_its_old_claim(
 ) -> None:
     ids = accept_some(database)
     old = claim_some(database, ids)
-    claiming.abandon(database, old)
-    sweep(database, NOW)
+    lose_workers(database)
     new = claim_some(database, ids)
-    assert renew(database, old).lost == frozenset(ids)
-    assert renew(database, new).lost == frozenset()
+    assert renew(database, old) == frozenset(ids)
+    assert renew(database, new) == frozenset()
 
 
 def test_renewing_nothing_asks_nothing(database: Database) -> None:
-    assert renew(database, []) == (frozenset(), frozenset())
+    assert renew(database, []) == frozenset()
 
 
-def test_a_released_job_is_claimable_at_once_and_its_attempt_does_not_count(
+def test_a_job_that_is_given_back_is_claimable_at_once_and_its_attempt_does_not_count(
     database: Database,
 ) -> None:
     ids = accept_some(database)
-    claiming.release(database, claim_some(database, ids), NOW + 5)
+    settling.give_back(database, ACCOUNT, claim_some(database, ids), 0, NOW + 5)
     [row] = rows(database, Job)
     assert (row.state, row.attempts, row.worker_id) == (JobState.QUEUED, 0, None)
     assert row.lease_until_ms is None
-    assert attempt_outcomes(database) == [AttemptOutcome.RELEASED]
+    assert [a.outcome for a in attempts(database)] == [AttemptOutcome.RELEASED]
     assert len(claim_some(database, ids, worker_id="another")) == 1
 
 
-def test_releasing_a_claim_that_is_no_longer_held_changes_nothing(database: Database) -> None:
+def test_giving_back_a_claim_that_is_no_longer_held_changes_nothing(database: Database) -> None:
     ids = accept_some(database)
     old = claim_some(database, ids)
-    claiming.release(database, old, NOW)
+    lose_workers(database)
     claim_some(database, ids, worker_id="another")
-    claiming.release(database, old, NOW)
+    settling.give_back(database, ACCOUNT, old, 0, NOW)
     [row] = rows(database, Job)
-    assert (row.state, row.worker_id, row.attempts) == (JobState.RUNNING, "another", 1)
+    assert (row.state, row.worker_id, row.attempts) == (JobState.RUNNING, "another", 2)
 
 
 def test_a_lease_that_ran_out_puts_the_job_back_into_the_outbox(database: Database) -> None:
@@ -92,25 +121,91 @@ def test_a_lease_that_ran_out_puts_the_job_back_into_the_outbox(database: Databa
     [row] = rows(database, Job)
     assert (row.state, row.published_ms, row.worker_id) == (JobState.QUEUED, None, None)
     assert row.attempts == 1
-    [attempt] = rows(database, Attempt)
+    [attempt] = attempts(database)
     assert (attempt.outcome, attempt.ended_ms) == (AttemptOutcome.LOST, AFTER)
+    assert attempt.error == "its worker was lost"
 
 
-def test_an_abandoned_job_need_not_wait_for_its_lease(database: Database) -> None:
+def test_who_loses_one_lease_loses_all_and_the_others_keep_theirs(database: Database) -> None:
+    first, later, others = (accept_some(database) for _ in range(3))
+    claim_some(database, first)
+    claim_some(database, later, now_ms=NOW + 10)
+    claim_some(database, others, worker_id="another", now_ms=NOW + 10)
+    assert sweep(database, AFTER) == (2, 0)
+    states = claiming.states(database, [*first, *later, *others])
+    assert [states[i] for i in (*first, *later, *others)] == ["queued", "queued", "running"]
+
+
+def test_jobs_that_were_lost_together_lose_no_attempt_and_are_suspected(
+    database: Database,
+) -> None:
+    ids = accept_some(database, 51)
+    claims = claim_some(database, ids)
+    assert lose(database, claims, together=True) == (51, 0)
+    assert counted(database) == dict.fromkeys(ids, (0, 1))
+    assert {a.error for a in attempts(database)} == {
+        "the engine died, together with others: not counted"
+    }
+    claim_some(database, ids)
+    lose_workers(database, max_attempts=1)
+    assert counted(database) == dict.fromkeys(ids, (0, 2))
+
+
+def test_the_first_worker_that_vanishes_makes_nobody_suspect(database: Database) -> None:
+    ids = accept_some(database, 3)
+    claim_some(database, ids)
+    assert lose_workers(database, max_attempts=1) == (3, 0)
+    assert counted(database) == dict.fromkeys(ids, (0, 0))
+    claim_some(database, ids)
+    lose_workers(database, max_attempts=1)
+    assert counted(database) == dict.fromkeys(ids, (0, 1))
+
+
+def test_a_suspected_job_that_is_lost_alone_loses_its_attempt(database: Database) -> None:
+    ids = accept_some(database, 2)
+    claim_some(database, ids)
+    lose_workers(database, max_attempts=1)
+    claim_some(database, ids[:1])
+    claim_some(database, ids[1:], worker_id="another")
+    assert lose_workers(database, max_attempts=1) == (0, 2)
+
+
+def test_a_suspected_job_is_claimed_only_when_asked_for(database: Database) -> None:
+    ids = accept_some(database, 2)
+    lose(database, claim_some(database, ids), together=True)
+    plain = claiming.claim(database, ids, worker_id=WORKER, lease_ms=LEASE, now_ms=NOW)
+    assert plain == []
+    assert claiming.standings(database, [*ids, "stranger"]) == dict.fromkeys(
+        ids, (JobState.QUEUED, 1)
+    )
+    assert len(claim_some(database, ids)) == 2
+
+
+def test_what_died_with_its_engine_need_not_wait_for_its_lease(database: Database) -> None:
     held = claim_some(database, accept_some(database, 2))
-    claiming.abandon(database, held[:1])
-    assert sweep(database, NOW) == (1, 0)
+    assert lose(database, held[:1]) == (1, 0)
     assert state_of(database, held[0].job_id) is JobState.QUEUED
     assert state_of(database, held[1].job_id) is JobState.RUNNING
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_only_what_is_still_held_can_be_lost(database: Database, *, together: bool) -> None:
+    ids = accept_some(database, 2)
+    old = claim_some(database, ids)
+    lose_workers(database)
+    [new] = claim_some(database, ids[:1], worker_id="another")
+    before = counted(database)
+    assert lose(database, old, together=together) == (0, 0)
+    assert counted(database) == before
+    assert renew(database, [new], worker_id="another") == frozenset()
 
 
 def test_a_job_waits_longer_after_each_loss_and_is_dead_after_the_last(database: Database) -> None:
     ids = accept_some(database)
     now, waits = NOW, []
     for _ in range(3):
-        [held] = claim_some(database, ids, now_ms=now)
-        claiming.abandon(database, [held])
-        requeued, dead = sweep(database, now)
+        claim_some(database, ids, now_ms=now)
+        requeued, dead = lose_workers(database, now_ms=now, max_attempts=3)
         [row] = rows(database, Job)
         waits.append(None if row.not_before_ms is None else row.not_before_ms - now)
         now = row.not_before_ms or now
@@ -119,14 +214,15 @@ def test_a_job_waits_longer_after_each_loss_and_is_dead_after_the_last(database:
     assert waits[1] is not None
     assert waits[1] > 0
     assert (row.state, row.attempts, row.finished_ms) == (JobState.DEAD, 3, now)
-    assert "in each of 3 attempts" in row.error
-    assert attempt_outcomes(database) == [AttemptOutcome.LOST] * 3
+    assert row.error == "lost in each of 3 attempts; the last time: its worker was lost"
+    assert [a.outcome for a in attempts(database)] == [AttemptOutcome.LOST] * 3
     assert claim_some(database, ids, now_ms=now + 10**9) == []
 
 
 def test_one_sweep_ends_some_and_requeues_the_others(database: Database) -> None:
     ids = accept_some(database, 5)
-    claiming.abandon(database, claim_some(database, ids[:2]))
-    sweep(database, NOW)
-    claiming.abandon(database, claim_some(database, ids))
-    assert sweep(database, NOW, max_attempts=2) == (3, 2)
+    claim_some(database, ids[:1])
+    lose_workers(database)
+    for number, job_id in enumerate(ids):
+        claim_some(database, [job_id], worker_id=f"worker-{number}")
+    assert lose_workers(database, max_attempts=2) == (4, 1)

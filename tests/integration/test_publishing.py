@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from penstock_producer import Client
-from penstock_shared.broker import TASK_NAME, Publisher, Wakeup, make_app
+from penstock_shared.broker import TASK_NAME, Publisher, Wakeup, make_app, queues_of, tier_of
 from penstock_shared.errors import BrokerUnavailable
 from penstock_shared.settings import Settings
 from penstock_shared.stack.processes import free_port
@@ -115,3 +115,12 @@ def test_a_broker_that_stops_between_two_publishes_is_told_and_comes_back(
     publisher.publish([Wakeup("c", "small")])
     with Redis.from_url(own_redis.url) as redis:
         assert "c" in [message["headers"]["id"] for message in queue(redis, "penstock.small")]
+
+
+def test_a_job_that_was_lost_has_a_queue_of_its_own(make_settings: Make, redis_url: str) -> None:
+    publisher = Publisher(make_app(make_settings(broker_url=redis_url)))
+    publisher.publish([Wakeup("first", "small"), Wakeup("lost", "small", again=True)])
+    with Redis.from_url(redis_url) as redis:
+        ids = {q: [m["headers"]["id"] for m in queue(redis, q)] for q in queues_of("small")}
+    assert ids == {"penstock.small": ["first"], "penstock.small.again": ["lost"]}
+    assert [tier_of(name) for name in (*ids, "celery")] == ["small", "small", None]

@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 
 from penstock_shared.errors import JobCancelled, JobDead, JobExpired, JobFailed, JobNotFound
-from penstock_shared.ledger import claiming, reading, settling, sweeping
+from penstock_shared.ledger import reading, settling
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Settlement
 from penstock_shared.result import Result
 from penstock_shared.words import JobState, Source, TaskType
-from tests.examples import ACCOUNT, NOW, accept_some, an_answer, claim_some, succeeded
+from tests.examples import ACCOUNT, NOW, accept_some, an_answer, claim_some, lose_workers, succeeded
 
 
 def settled(database: Database, settlement_cost: int = 1_234_567, **fields: object) -> Result:
@@ -106,7 +106,6 @@ def test_a_job_without_an_answer_raises_its_own_error_with_the_reason(
 
 def test_a_dead_job_raises_its_own_error(database: Database) -> None:
     held = claim_some(database, accept_some(database))
-    claiming.abandon(database, held)
-    sweeping.requeue_lost(database, now_ms=NOW, max_attempts=1)
+    lose_workers(database, max_attempts=1)
     with pytest.raises(JobDead, match="lost in each of 1"):
         reading.fetch_one(database, held[0].job_id).raise_for_status()

@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from penstock_shared.ledger import claiming, reading, sweeping, worker_time
+from penstock_shared.ledger import claiming, reading, worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import CacheEntry, Charge, Job, JobResult
 from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState, Source
 from penstock_workers.cache.cache import Cache, Lookup
-from penstock_workers.engine.protocol import Completion, Ending
+from penstock_workers.engine.protocol import Completion, Ending, EngineLimits
 from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake, Requeue
 from penstock_workers.patience import Patience
 from penstock_workers.settlement import Settlements
+from penstock_workers.unfinished import Unfinished
 from tests.examples import (
     ACCOUNT,
     IDENTITY,
@@ -27,8 +29,10 @@ from tests.examples import (
     a_completion,
     accept_some,
     claim_some,
+    lose_workers,
     rows,
 )
+from tests.rig import RecordingEngine
 
 BOUND_S = 30.0
 
@@ -54,7 +58,7 @@ class Desk:
             price_per_hour_pusd=1,
             started_ms=NOW,
         )
-        clock = Clock(NOW)
+        clock, held, patience = Clock(NOW), Held(), Patience(max_pause_s=0.01)
         self.database = database
         self.flights = Flights()
         self.intake = Intake(max_batch_size=16, max_wait_ms=0)
@@ -74,7 +78,18 @@ class Desk:
             cache=self.cache,
             renderer=WordRenderer(),  # type: ignore[arg-type]
             flights=self.flights,
-            patience=Patience(max_pause_s=0.01),
+            held=held,
+            unfinished=Unfinished(
+                database=database,
+                account=ACCOUNT,
+                held=held,
+                intake=self.intake,
+                patience=patience,
+                max_attempts=3,
+                now_ms=clock,
+            ),
+            engine=RecordingEngine(EngineLimits(4096, 64, None, None)),
+            patience=patience,
             now_ms=clock,
         )
 
@@ -213,9 +228,7 @@ def test_a_completion_of_a_lost_claim_is_refused_and_its_cost_is_waste(
 ) -> None:
     [job_id] = desk.board("What is a dam?")
     future = desk.intake.deliver(job_id)
-    with database.write() as connection:
-        connection.exec_driver_sql("UPDATE jobs SET lease_until_ms = 0")
-    sweeping.requeue_lost(database, now_ms=NOW, max_attempts=3)
+    lose_workers(database)
     claim_some(database, [job_id], worker_id="another")
     desk.settle(a_completion(job_id, cost_pusd=900))
     assert future.result(BOUND_S) is JobState.RUNNING
@@ -255,10 +268,10 @@ def test_an_outage_of_the_ledger_delays_the_settlement_and_loses_nothing(
     settle: Callable[..., set[str]] = settling.settle
     outages = [LedgerUnavailable("away")] * 3
 
-    def sometimes(*given: Any) -> set[str]:
+    def sometimes(*given: Any, **named: Any) -> set[str]:
         if outages:
             raise outages.pop()
-        return settle(*given)
+        return settle(*given, **named)
 
     monkeypatch.setattr(settling, "settle", sometimes)
     desk.settle(a_completion(job_id))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from penstock_shared.broker import Publisher, Wakeup, make_app
+from penstock_shared.broker import Publisher, Wakeup, make_app, queues_of
 from penstock_shared.errors import BrokerUnavailable
 from penstock_shared.ledger import accepting, sweeping
 from penstock_shared.ledger.database import Database
@@ -37,6 +37,7 @@ class Yard:
         self.publisher = Publisher(self.app)
         self.sweepers: list[Sweeper] = []
         self.sweeper = self.another("one")
+        self.may_judge = True
         self.redis: Redis = Redis.from_url(settings.broker)
 
     def another(self, worker_id: str) -> Sweeper:
@@ -47,6 +48,7 @@ class Yard:
             app=self.app,
             tiers=["small", "large"],
             settings=self.worker,
+            may_judge=lambda: self.may_judge,
             now_ms=self.clock,
         )
         self.sweepers.append(made)
@@ -66,7 +68,7 @@ class Yard:
 
     def waiting(self, tier: str = "small") -> list[str]:
         """Ids in the queue of a tier, the oldest first."""
-        messages = self.redis.lrange(f"penstock.{tier}", 0, -1)
+        messages = [m for q in queues_of(tier) for m in self.redis.lrange(q, 0, -1)]
         return [json.loads(message)["headers"]["id"] for message in messages][::-1]
 
     def close(self) -> None:
@@ -96,11 +98,22 @@ def own_yard(database: Database, make_settings: Make, own_redis: RedisServer) ->
 def test_a_job_whose_lease_ran_out_is_published_again(yard: Yard) -> None:
     expired, alive = accept_some(yard.database, 2)
     claim_some(yard.database, [expired])
-    claim_some(yard.database, [alive], now_ms=NOW + 2)
+    claim_some(yard.database, [alive], worker_id="another", now_ms=NOW + 2)
     assert yard.sweep(NOW + LEASE_MS) == 0
     assert yard.sweep(NOW + LEASE_MS + 1) == 1
     assert yard.waiting() == [expired]
     assert state_of(yard.database, alive) is JobState.RUNNING
+
+
+def test_who_was_cut_off_calls_nobody_lost_and_still_publishes(yard: Yard) -> None:
+    running, waiting = accept_some(yard.database, 2)
+    claim_some(yard.database, [running])
+    yard.may_judge = False
+    assert yard.sweep(NOW + LEASE_MS + 1) == 1
+    assert yard.waiting() == [waiting]
+    yard.may_judge = True
+    assert yard.sweep(NOW + LEASE_MS + 2) == 1
+    assert sorted(yard.waiting()) == sorted([waiting, running])
 
 
 def test_a_job_that_lost_every_worker_dies_and_is_not_published(yard: Yard) -> None:

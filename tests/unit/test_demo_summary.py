@@ -170,7 +170,7 @@ def test_the_demos_own_prompts_can_be_sent() -> None:
 
 def shown(settings: Settings, prompts: list[DemoPrompt], results: list[Result]) -> str:
     out = io.StringIO()
-    books = [Books("small-1", 100_000_000, 60_000_000, 10_000_000, 30_000_000)]
+    books = [Books("small-1", 100_000_000, 60_000_000, 10_000_000, 30_000_000, has_ended=True)]
     show_summary(Console(file=out, width=200), settings, prompts, results, books)
     return out.getvalue()
 

@@ -153,14 +153,14 @@ def test_closing_sends_back_what_was_not_admitted_and_lets_the_rest_end() -> Non
     assert admitted.result(BOUND_S) is JobState.SUCCEEDED
 
 
-def test_a_closed_intake_gives_an_empty_batch_to_whoever_waits() -> None:
+def test_a_closed_intake_gives_no_batch_to_whoever_waits() -> None:
     intake = an_intake()
-    batches: list[list[str]] = []
+    batches: list[list[str] | None] = []
     admission = threading.Thread(target=lambda: batches.append(intake.next_batch(room)))
     admission.start()
     intake.close()
     admission.join(BOUND_S)
-    assert batches == [[]]
+    assert batches == [None]
 
 
 def test_sending_a_job_back_raises_requeue_at_its_deliverer() -> None:
@@ -169,3 +169,23 @@ def test_sending_a_job_back_raises_requeue_at_its_deliverer() -> None:
     intake.send_back("a")
     with pytest.raises(Requeue):
         future.result(BOUND_S)
+
+
+def test_whoever_does_not_wait_long_gets_an_empty_batch() -> None:
+    assert an_intake().next_batch(room, timeout_s=0.001) == []
+
+
+def test_a_closed_intake_can_be_waited_for() -> None:
+    intake = an_intake()
+    assert not intake.wait_closed(0.001)
+    intake.close()
+    assert intake.wait_closed(0)
+
+
+def test_everything_that_is_open_can_be_sent_back_at_once() -> None:
+    intake = an_intake()
+    futures = [intake.deliver(job_id) for job_id in ("a", "b")]
+    intake.next_batch(room)
+    intake.send_back_all()
+    assert [type(future.exception(BOUND_S)) for future in futures] == [Requeue, Requeue]
+    assert len(intake) == 0

@@ -1,12 +1,22 @@
 """The composition root: builds the parts of a worker and puts them together."""
 
+import logging
 import os
 import socket
 import time
+from typing import Final
+
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from penstock_shared import clock
-from penstock_shared.broker import make_app
-from penstock_shared.errors import UnknownTier
+from penstock_shared.broker import make_app, visibility_s
+from penstock_shared.errors import LedgerUnavailable, UnknownTier
 from penstock_shared.ids import new_job_id
 from penstock_shared.ledger import worker_time
 from penstock_shared.ledger.database import Database
@@ -15,25 +25,36 @@ from penstock_shared.ledger.settling import Account
 from penstock_shared.settings import Settings
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
+from penstock_workers.delivery import held_tags
 from penstock_workers.desk import Desk
 from penstock_workers.encoder import Encoder
-from penstock_workers.engine.process import EngineProcess
+from penstock_workers.engine.process import HOST, EngineProcess
 from penstock_workers.flights import Flights
 from penstock_workers.health import health_file
 from penstock_workers.heartbeat import Heartbeat, Life
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake
+from penstock_workers.keeper import Keeper
 from penstock_workers.models import engine_config
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
 from penstock_workers.sweeper import Sweeper
+from penstock_workers.unfinished import Unfinished
 from penstock_workers.worker import Parts, Worker
 
+log = logging.getLogger(__name__)
+_LEDGER_S: Final = 60.0
+_LOOK_S: Final = 1.0
 
-def assemble(settings: Settings, tier: str) -> Worker:
+
+def assemble(
+    settings: Settings, tier: str, *, engine_host: str = HOST, renderer: Renderer | None = None
+) -> Worker:
     """A worker of this tier, its engine loading. Call in the main thread.
 
-    Raises UnknownTier, LedgerUnavailable and SchemaMismatch.
+    Another ``engine_host`` and ``renderer`` make a worker whose engine is not vLLM. Raises
+    UnknownTier, LedgerUnavailable and SchemaMismatch.
     """
     if tier not in settings.tiers:
         raise UnknownTier(f"no tier {tier!r}; the tiers are {', '.join(settings.tiers)}")
@@ -41,24 +62,52 @@ def assemble(settings: Settings, tier: str) -> Worker:
     lease = Lease(f"{tier}-{new_job_id()[-12:]}", round(settings.worker.lease_s * 1000))
     database = _open_ledger(settings)
     # The engine's process starts first: it loads while encoder and tokenizer load here.
-    engine = EngineProcess(engine_config(config, started_ns=time.monotonic_ns()))
+    engine = EngineProcess(engine_config(config, started_ns=time.monotonic_ns()), host=engine_host)
     _open_books(database, lease.worker_id, tier, settings)
     app = make_app(settings)
-    renderer = Renderer.load(config)
+    renderer = renderer or Renderer.load(config)
     cache = _cache(database, settings, tier)
-    flights, patience = Flights(), Patience()
+    held, flights, patience = Held(), Flights(), Patience()
     intake = Intake(
         max_batch_size=settings.worker.max_batch_size, max_wait_ms=settings.worker.max_wait_ms
     )
+    account = Account(lease.worker_id, tier)
+    unfinished = Unfinished(
+        database=database,
+        account=account,
+        held=held,
+        intake=intake,
+        patience=patience,
+        max_attempts=settings.worker.max_attempts,
+        now_ms=clock.now_ms,
+    )
     settlements = Settlements(
         database=database,
-        account=Account(lease.worker_id, tier),
+        account=account,
         tier=config,
         intake=intake,
         cache=cache,
         renderer=renderer,
         flights=flights,
+        held=held,
+        unfinished=unfinished,
+        engine=engine,
         patience=patience,
+        now_ms=clock.now_ms,
+    )
+    heartbeat = Heartbeat(
+        Life(
+            *lease,
+            tier=tier,
+            heartbeat_s=settings.worker.heartbeat_s,
+            health_file=health_file(settings.home, tier, os.getpid()),
+        ),
+        database=database,
+        cache=cache,
+        held=held,
+        flights=flights,
+        engine=engine,
+        settlements=settlements,
         now_ms=clock.now_ms,
     )
     return Worker(
@@ -73,48 +122,48 @@ def assemble(settings: Settings, tier: str) -> Worker:
             batcher=Batcher(
                 database=database,
                 lease=lease,
+                held=held,
                 intake=intake,
                 cache=cache,
                 renderer=renderer,
                 flights=flights,
                 engine=engine,
                 settlements=settlements,
+                unfinished=unfinished,
                 patience=patience,
                 now_ms=clock.now_ms,
             ),
+            held=held,
             flights=flights,
             engine=engine,
             settlements=settlements,
-            heartbeat=Heartbeat(
-                Life(
-                    *lease,
-                    tier=tier,
-                    heartbeat_s=settings.worker.heartbeat_s,
-                    health_file=health_file(settings.home, tier, os.getpid()),
-                ),
-                database=database,
-                cache=cache,
-                flights=flights,
-                engine=engine,
-                settlements=settlements,
-                now_ms=clock.now_ms,
-            ),
+            unfinished=unfinished,
+            heartbeat=heartbeat,
             sweeper=Sweeper(
                 lease.worker_id,
                 database=database,
                 app=app,
                 tiers=list(settings.tiers),
                 settings=settings.worker,
+                may_judge=heartbeat.may_judge,
                 now_ms=clock.now_ms,
             ),
+            keeper=Keeper(app, held_tags, visibility_s(settings) / 4),
             patience=patience,
         )
     )
 
 
 def _open_ledger(settings: Settings) -> Database:
+    """The ledger; a server that is away is waited for, because starting a worker is expensive."""
     database = Database(settings.ledger)
-    check_schema(database)
+    Retrying(
+        retry=retry_if_exception_type(LedgerUnavailable),
+        wait=wait_fixed(_LOOK_S),
+        stop=stop_after_delay(0 if database.is_sqlite else _LEDGER_S),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )(check_schema, database)
     return database
 
 

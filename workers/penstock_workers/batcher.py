@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.ledger import claiming
@@ -13,12 +13,16 @@ from penstock_shared.words import JobState
 from penstock_workers.cache.cache import Cache, Lookup
 from penstock_workers.engine.protocol import Engine, EngineRequest
 from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
+from penstock_workers.quarantine import Quarantine, Suspect
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
+from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
+_LOOK_S: Final = 0.01
 
 
 class Lease(NamedTuple):
@@ -36,56 +40,121 @@ class Batcher:
         *,
         database: Database,
         lease: Lease,
+        held: Held,
         intake: Intake,
         cache: Cache,
         renderer: Renderer,
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        unfinished: Unfinished,
         patience: Patience,
         now_ms: Callable[[], int],
     ) -> None:
         self._database = database
         self._lease = lease
+        self._held = held
         self._intake = intake
         self._cache = cache
         self._renderer = renderer
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._unfinished = unfinished
         self._patience = patience
         self._now_ms = now_ms
+        self._quarantine = Quarantine(flights, lambda: engine.limits.max_num_seqs)
 
     def run(self) -> None:
         """Admit batch after batch until the intake closes."""
-        while job_ids := self._intake.next_batch(self._has_room):
+        while (job_ids := self._next_batch()) is not None:
             try:
-                self._admit(job_ids)
+                claims = self._claim(job_ids)
+                self._admit_suspects()
+                self._admit(claims)
             except Exception:
-                log.exception("an admission batch of %d failed; its jobs go back", len(job_ids))
-                self._give_back(job_ids)
+                log.exception("%d jobs cannot be admitted; they go back", len(job_ids))
+                self._give_back(set(job_ids))
+        for job_id in self._quarantine.give_up():
+            self._intake.send_back(job_id)
 
-    def _admit(self, job_ids: Sequence[str]) -> None:
-        """One batch: claim in one statement, look up in one pass, and on to the engine."""
-        claims = self._claim(job_ids)
-        lookups = self._patience.call(lambda: self._cache.lookup(claims))
-        self._settlements.add_hits([lookup for lookup in lookups if lookup.hit])
-        misses = [lookup for lookup in lookups if not lookup.hit]
-        self._engine.submit([r for lookup in misses if (r := self._board(lookup))])
+    def _give_back(self, job_ids: set[str]) -> None:
+        """Hold nothing of a batch that went wrong in an unforeseen way."""
+        ashore = [claim for claim in self._held.claims() if claim.job_id not in self._flights]
+        self._unfinished.give_back([claim for claim in ashore if claim.job_id in job_ids])
+        for job_id in job_ids:
+            self._intake.send_back(job_id)
 
-    def _claim(self, job_ids: Sequence[str]) -> list[Claim]:
+    def _next_batch(self) -> Sequence[str] | None:
+        """Wait for jobs, and look after those in quarantine meanwhile; None when it is over."""
+        if not len(self._quarantine):
+            return self._intake.next_batch(self._has_room)
+        if self._quarantine.wants_silence:
+            return None if self._intake.wait_closed(_LOOK_S) else []
+        return self._intake.next_batch(self._has_room, timeout_s=_LOOK_S)
+
+    def _admit_suspects(self) -> None:
+        """Admit those whose turn it is; one that runs alone is waited for."""
+        while True:
+            while (suspect := self._quarantine.take()) is not None:
+                self._admit(self._claim([suspect], suspects=True))
+            if not self._quarantine.is_running_alone or self._intake.wait_closed(_LOOK_S):
+                return
+
+    def _admit(self, claims: Sequence[Claim]) -> None:
+        """One batch: look up in one pass, and on to the engine."""
+        if not claims:
+            return
+        try:
+            lookups = self._patience.call(lambda: self._cache.lookup(claims))
+            misses = [lookup for lookup in lookups if not lookup.hit]
+            self._engine.submit([r for lookup in misses if (r := self._board(lookup))])
+            self._settlements.add_hits([lookup for lookup in lookups if lookup.hit])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one job's fault
+            self._admit_singly(claims, error)
+
+    def _admit_singly(self, claims: Sequence[Claim], error: Exception) -> None:
+        """One bad job must not fail its batch: alone it loses an attempt, the others go on."""
+        self._engine.abort([claim.job_id for claim in claims])
+        for claim in claims:
+            self._flights.land(claim.job_id)
+        if len(claims) > 1:
+            log.warning("a batch of %d cannot be admitted; one by one", len(claims))
+            for claim in claims:
+                self._admit([claim])
+            return
+        log.exception("job %s cannot be admitted", claims[0].job_id)
+        reason = f"it cannot be admitted ({type(error).__name__})"
+        self._unfinished.lose(claims, reason, together=False)
+
+    def _claim(self, job_ids: Sequence[str], *, suspects: bool = False) -> list[Claim]:
         """Claim what can be claimed; the rest is answered with what the ledger says of it."""
+        if not job_ids:
+            return []
         claims = self._patience.call(
             lambda: claiming.claim(
-                self._database, job_ids, now_ms=self._now_ms(), **self._lease._asdict()
+                self._database,
+                job_ids,
+                now_ms=self._now_ms(),
+                suspects=suspects,
+                **self._lease._asdict(),
             )
         )
+        self._held.add(claims)
         rest = set(job_ids) - {claim.job_id for claim in claims}
         if rest:
-            states = self._patience.call(lambda: claiming.states(self._database, list(rest)))
-            for job_id in rest:
-                self._intake.resolve(job_id, states.get(job_id, JobState.FAILED))
+            self._answer(list(rest), suspects=suspects)
         return claims
+
+    def _answer(self, job_ids: Sequence[str], *, suspects: bool) -> None:
+        """Say of jobs that were not claimed how they stand; suspects wait for their turn."""
+        found = self._patience.call(lambda: claiming.standings(self._database, job_ids))
+        for job_id in job_ids:
+            state, suspicion = found.get(job_id, (JobState.FAILED, 0))
+            if state is JobState.QUEUED and suspicion and not suspects:
+                self._quarantine.add([Suspect(suspicion, job_id)])
+            else:
+                self._intake.resolve(job_id, state)
 
     def _board(self, lookup: Lookup) -> EngineRequest | None:
         """Start a flight for a job; None when it joined one, or cannot be rendered."""
@@ -100,14 +169,6 @@ class Batcher:
         self._flights.start(lookup, len(token_ids))
         salt = hashlib.sha256(request.tenant.encode()).hexdigest()[:16]
         return EngineRequest(lookup.claim.job_id, token_ids, request.sampling, salt)
-
-    def _give_back(self, job_ids: Sequence[str]) -> None:
-        # Their leases run out and the sweeper finds them; an attempt is counted, so that a job
-        # that breaks admission ends dead instead of coming back for ever.
-        self._engine.abort(job_ids)
-        for job_id in job_ids:
-            self._flights.land(job_id)
-            self._intake.resolve(job_id, JobState.RUNNING)
 
     def _has_room(self) -> bool:
         return len(self._flights) < self._engine.limits.max_num_seqs

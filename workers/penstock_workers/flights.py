@@ -30,12 +30,17 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._flight_of
+
     def join(self, lookup: Lookup) -> bool:
         """Join a flight with the same key; False when there is none."""
         with self._lock:
             flight_id = self._by_key.get(lookup.key.key)
             if flight_id is None or not _is_shareable(lookup):
                 return False
+            if self._flight_of.get(lookup.claim.job_id) == flight_id:
+                return True
             tokens = self._flights[flight_id][0].prompt_tokens
             self._flights[flight_id].append(Passenger(lookup, tokens))
             self._flight_of[lookup.claim.job_id] = flight_id

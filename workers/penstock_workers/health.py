@@ -57,6 +57,9 @@ def _judge(path: Path) -> Health:
     if age_s > _MAX_AGE_S:
         return Health(healthy=False, reason=f"silent for {age_s:.0f} s", sign=sign)
     if sign["no_progress_s"] > _MAX_STALL_S:
-        stalled = f"{sign['in_flight']} jobs and no step for {sign['no_progress_s']:.0f} s"
+        stalled = f"{sign['held']} jobs and no progress for {sign['no_progress_s']:.0f} s"
         return Health(healthy=False, reason=stalled, sign=sign)
-    return Health(healthy=True, reason=f"{sign['in_flight']} jobs in flight", sign=sign)
+    if sign["broker_silent_s"] > _MAX_STALL_S:
+        silent = f"it takes no jobs: no word from the broker for {sign['broker_silent_s']:.0f} s"
+        return Health(healthy=False, reason=silent, sign=sign)
+    return Health(healthy=True, reason=f"{sign['held']} jobs in hand", sign=sign)

@@ -31,6 +31,11 @@ class Intake:
         self._open: dict[str, Future[JobState]] = {}
         self._closed = False
 
+    def wait_closed(self, timeout_s: float) -> bool:
+        """Wait until the intake closes; False when it is still open."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, timeout_s)
+
     def deliver(self, job_id: str) -> "Future[JobState]":
         """Hand in a job; the future gives the state in which it ended, or Requeue."""
         with self._changed:
@@ -45,22 +50,26 @@ class Intake:
             self._changed.notify()
             return future
 
-    def next_batch(self, has_room: Callable[[], bool]) -> list[str]:
-        """Wait for jobs and take up to ``max_batch_size``; an empty list means closed.
+    def next_batch(
+        self, has_room: Callable[[], bool], timeout_s: float | None = None
+    ) -> list[str] | None:
+        """Wait for jobs and take up to ``max_batch_size``; None when the intake is closed.
+
+        The list is empty when none came within ``timeout_s``.
 
         While the engine has room, whatever waits goes at once. Only while it is full does a batch
         wait for company, at most ``max_wait_ms``.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
             end = self._clock() + self._max_wait_s
-            while not (self._is_full() or self._closed or has_room()):
+            while self._waiting and not (self._is_full() or self._closed or has_room()):
                 remaining = end - self._clock()
                 if remaining <= 0:
                     break
                 self._changed.wait(min(remaining, 0.005))
             if self._closed:
-                return []
+                return None
             count = min(len(self._waiting), self._max_batch_size)
             return [self._waiting.popleft() for _ in range(count)]
 
@@ -78,8 +87,16 @@ class Intake:
         if future is not None:
             future.set_exception(Requeue())
 
-    def close(self) -> None:
-        """Take nothing any more; what was not admitted yet goes back to its queue."""
+    def send_back_all(self) -> None:
+        """Let the messages of all jobs that are open return to their queues."""
+        for job_id in list(self._open):
+            self.send_back(job_id)
+
+    def close(self) -> int:
+        """Take nothing any more; what was not admitted yet goes back to its queue.
+
+        Returns how many jobs that are.
+        """
         with self._changed:
             self._closed = True
             waiting = list(self._waiting)
@@ -87,6 +104,7 @@ class Intake:
             self._changed.notify_all()
         for job_id in waiting:
             self.send_back(job_id)
+        return len(waiting)
 
     def __len__(self) -> int:
         return len(self._open)

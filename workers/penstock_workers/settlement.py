@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from penstock_shared.ledger import claiming, settling
-from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Account, Settlement
 from penstock_shared.tier_settings import TierSettings
 from penstock_shared.words import JobState
 from penstock_workers import outcomes
 from penstock_workers.cache.cache import Cache, Lookup
-from penstock_workers.engine.protocol import Completion, Ending
+from penstock_workers.engine.protocol import Completion, Ending, Engine
 from penstock_workers.flights import Flights, Passenger
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
+from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 _GROUP: Final = 256
@@ -31,7 +32,10 @@ class _Stop(NamedTuple):
 
 
 class Settlements:
-    """Collects what ended and settles all of it that is there in one commit, then acks."""
+    """Collects what ended and settles all of it that is there in one commit, then acks.
+
+    ``settled`` counts jobs: a worker with finished jobs and a count that stands still is stuck.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class Settlements:
         cache: Cache,
         renderer: Renderer,
         flights: Flights,
+        held: Held,
+        unfinished: Unfinished,
+        engine: Engine,
         patience: Patience,
         now_ms: Callable[[], int],
     ) -> None:
@@ -53,8 +60,12 @@ class Settlements:
         self._cache = cache
         self._renderer = renderer
         self._flights = flights
+        self._held = held
+        self._unfinished = unfinished
+        self._engine = engine
         self._patience = patience
         self._now_ms = now_ms
+        self.settled = 0
         self._ended: queue.SimpleQueue[Settlement | Completion | _Stop] = queue.SimpleQueue()
 
     def add_completions(self, completions: Sequence[Completion]) -> None:
@@ -96,25 +107,40 @@ class Settlements:
         """One commit for the group; then each deliverer hears, which acks its message."""
         if not settlements:
             return
-        held = self._patience.call(
-            lambda: settling.settle(self._database, self._account, settlements, self._now_ms())
-        )
-        refused = [s.claim.job_id for s in settlements if s.claim.job_id not in held]
+        settled = self._patience.call(lambda: self._write(settlements))
+        self._held.drop([s.claim for s in settlements])
+        refused = [s.claim.job_id for s in settlements if s.claim.job_id not in settled]
         if refused:
             log.warning("%d late settlements refused, booked as waste: %s", len(refused), refused)
         states = self._patience.call(lambda: claiming.states(self._database, refused))
         for settlement in settlements:
             job_id = settlement.claim.job_id
-            self._intake.resolve(job_id, states.get(job_id, settlement.state))
+            state = states.get(job_id, settlement.state)
+            if state is JobState.QUEUED:  # it was taken from us, and nobody has it
+                self._intake.send_back(job_id)
+            else:
+                self._intake.resolve(job_id, state)
+        self.settled += len(settled)
+
+    def _write(self, settlements: Sequence[Settlement]) -> set[str]:
+        return settling.settle(
+            self._database,
+            self._account,
+            settlements,
+            self._now_ms(),
+            spent=self._engine.pulse().spent,
+        )
 
     def _settle_singly(self, settlements: Sequence[Settlement]) -> None:
-        """One bad item must not fail its group: its lease runs out and its attempt counts."""
+        """One bad item must not fail its group: alone it loses an attempt."""
         for settlement in settlements:
             try:
                 self._settle([settlement])
-            except Exception:
+            except Exception as error:
                 log.exception("job %s cannot be settled", settlement.claim.job_id)
-                self._intake.resolve(settlement.claim.job_id, JobState.RUNNING)
+                reason = f"its answer cannot be settled ({type(error).__name__})"
+                self._unfinished.lose([settlement.claim], reason, together=False)
+                self._unfinished.give_back([], settlement.cost_pusd)
 
     def _next_group(self) -> list[Completion | Settlement]:
         """What has ended by now; while the engine is busy, waiting a little for company."""
@@ -174,12 +200,5 @@ class Settlements:
         decided = [p for p in passengers if p.verdict is not None]
         if decided:  # then it was alone on its flight
             return [outcomes.withdrawn(decided[0], completion.cost_pusd)]
-        claims = [p.lookup.claim for p in passengers]
-        self._patience.call(lambda: self._release(claims, completion.cost_pusd))
-        for claim in claims:
-            self._intake.send_back(claim.job_id)
+        self._unfinished.give_back([p.lookup.claim for p in passengers], completion.cost_pusd)
         return []
-
-    def _release(self, claims: Sequence[Claim], waste_pusd: int) -> None:
-        claiming.release(self._database, claims, self._now_ms())
-        settling.book_waste(self._database, self._account.worker_id, waste_pusd)

@@ -9,7 +9,7 @@ from celery import Celery
 
 from penstock_shared.broker import Publisher, oldest_waiting
 from penstock_shared.errors import Unavailable
-from penstock_shared.ledger import accepting, sweeping
+from penstock_shared.ledger import accepting, losing, sweeping, worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import WorkerSettings
 
@@ -31,6 +31,7 @@ class Sweeper:
         app: Celery,
         tiers: Sequence[str],
         settings: WorkerSettings,
+        may_judge: Callable[[], bool],
         now_ms: Callable[[], int],
     ) -> None:
         self._worker_id = worker_id
@@ -39,6 +40,7 @@ class Sweeper:
         self._publisher = Publisher(app)
         self._tiers = tiers
         self._settings = settings
+        self._may_judge = may_judge
         self._now_ms = now_ms
         self._stopped = threading.Event()
 
@@ -57,23 +59,35 @@ class Sweeper:
         self._stopped.set()
 
     def sweep(self) -> int:
-        """One sweep, if it is this worker's turn; returns how many jobs were published."""
+        """One sweep; returns how many jobs were published.
+
+        Every worker that may judge looks for lost ones, so that the loss of the one whose turn it
+        is to sweep is seen as soon as any other. The rest is for that one.
+        """
         now = self._now_ms()
+        published = self._requeue_lost(now) if self._may_judge() else 0
         until = now + round(self._settings.sweep_s * 3_000)
         if not sweeping.take_duty(self._database, self._worker_id, now_ms=now, until_ms=until):
-            return 0
-        back, dead = sweeping.requeue_lost(
-            self._database, now_ms=now, max_attempts=self._settings.max_attempts
-        )
+            return published
         expired = sweeping.expire_overdue(self._database, now)
         lost = sum(self._reopen_lost(tier, now) for tier in self._tiers)
-        published = self._publish_outbox()
-        if back or dead or expired or lost or published:
+        published += self._publish_outbox()
+        if expired or lost or published:
             log.info(
-                "swept: %d without their worker, %d dead, %d expired, %d lost by the broker, "
-                "%d published", back, dead, expired, lost, published,
-            )  # fmt: skip
+                "swept: %d expired, %d lost by the broker, %d published", expired, lost, published
+            )
         return published
+
+    def _requeue_lost(self, now: int) -> int:
+        """Take jobs from workers that let their leases run out, and publish them at once."""
+        silent_since = now - round(self._settings.lease_s * 1000)
+        worker_time.close_silent(self._database, silent_since)
+        back, dead = losing.requeue_lost(
+            self._database, now_ms=now, max_attempts=self._settings.max_attempts
+        )
+        if back or dead:
+            log.warning("%d jobs lost their worker and go back, %d are dead", back, dead)
+        return self._publish_outbox() if back else 0
 
     def _reopen_lost(self, tier: str, now: int) -> int:
         """Find jobs that are neither in the broker's queue nor claimed, in O(1) of the queue.

@@ -9,7 +9,7 @@ from celery.worker.request import Request as CeleryRequest
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from penstock_shared.broker import QUEUE_PREFIX, TASK_NAME, queue_of
+from penstock_shared.broker import TASK_NAME, queue_of, tier_of
 from penstock_shared.errors import InvalidRequest, JobNotSucceeded
 from penstock_shared.request import Request
 from penstock_shared.words import JobState
@@ -70,11 +70,10 @@ def register(app: Celery, desk: Desk) -> Task:
         content = messages if prompt is None else prompt
         if content is not None:
             queue = self.request.delivery_info.get("routing_key", "")
-            sent_to = queue.removeprefix(QUEUE_PREFIX) if queue.startswith(QUEUE_PREFIX) else None
             request = Request.build(content, **fields)
-            tier = desk.take_in(job_id, request, sent_to)
+            tier = desk.take_in(job_id, request, tier_of(queue))
             if tier != desk.tier:
-                raise self.retry(queue=queue_of(tier), countdown=0, **_SILENT)
+                raise self.retry(queue=queue_of(tier), countdown=0)
         return _bring_to_end(self, desk, job_id)
 
     task: Task = infer
@@ -94,7 +93,7 @@ def _bring_to_end(task: Task, desk: Desk, job_id: str) -> dict[str, str]:
     # needs this message alive until the job has ended.
     if task.request.ignore_result:
         return {"job_id": job_id, "state": state.value}
-    raise task.retry(countdown=_POLL_S, **_SILENT)
+    raise task.retry(countdown=_POLL_S)
 
 
 def _ids(upstream: object) -> list[str]:

@@ -7,31 +7,33 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final, NamedTuple
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
 
-from penstock_shared.broker import UNROUTED_QUEUE, queue_of
-from penstock_shared.errors import EngineError
-from penstock_shared.ledger import claiming
+from penstock_shared.broker import UNROUTED_QUEUE, queues_of
+from penstock_shared.errors import EngineError, PenstockError
+from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
-from penstock_shared.words import JobState
 from penstock_workers.batcher import Batcher
+from penstock_workers.delivery import Delivery
 from penstock_workers.desk import Desk
 from penstock_workers.engine.process import EngineProcess
 from penstock_workers.flights import Flights
 from penstock_workers.heartbeat import Heartbeat
+from penstock_workers.held import Held
 from penstock_workers.intake import Intake
+from penstock_workers.keeper import Keeper
 from penstock_workers.patience import Patience
 from penstock_workers.settlement import Settlements
 from penstock_workers.sweeper import Sweeper
 from penstock_workers.task import register
+from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 _JOIN_S: Final = 15.0
+_SETTLE_S: Final = 2.0
 _TICK_S: Final = 0.05
 
 
@@ -46,11 +48,14 @@ class Parts(NamedTuple):
     intake: Intake
     desk: Desk
     batcher: Batcher
+    held: Held
     flights: Flights
     engine: EngineProcess
     settlements: Settlements
+    unfinished: Unfinished
     heartbeat: Heartbeat
     sweeper: Sweeper
+    keeper: Keeper
     patience: Patience
 
 
@@ -59,7 +64,7 @@ class Worker:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._engine_died_of: str | None = None
+        self._died_of: str | None = None
 
     def run(self, *, on_ready: Callable[[], None]) -> None:
         """Work until SIGTERM. Raises EngineError when the engine dies; a supervisor restarts us."""
@@ -72,71 +77,104 @@ class Worker:
             "settlement": parts.settlements.run,
             "heartbeat": parts.heartbeat.run,
             "sweeper": parts.sweeper.run,
+            "keeper": parts.keeper.run,
         }
-        threads = [threading.Thread(target=r, name=n, daemon=True) for n, r in named.items()]
+        threads = [
+            threading.Thread(target=self._watched, args=(name, run), name=name, daemon=True)
+            for name, run in named.items()
+        ]
         for thread in threads:
             thread.start()
         try:
-            self._consume(on_ready)
+            self._deliver(on_ready)
         finally:
             self._stop(threads)
-        if self._engine_died_of is not None:
-            raise EngineError(self._engine_died_of)
+        if self._died_of is not None:
+            raise EngineError(self._died_of)
 
-    def _consume(self, on_ready: Callable[[], None]) -> None:
+    def _watched(self, name: str, run: Callable[[], None]) -> None:
+        """A worker without one of its threads would live on and do nothing: it ends instead."""
+        try:
+            run()
+        except BaseException as error:
+            log.exception("the thread %s broke", name)
+            self._die_of(f"the worker's thread {name} broke ({type(error).__name__})")
+
+    def _deliver(self, on_ready: Callable[[], None]) -> None:
         """Let Celery deliver jobs until it is told to stop."""
         parts, settings = self._parts, self._parts.settings.worker
         register(parts.app, parts.desk)
-        worker_shutting_down.connect(self._on_shutting_down, weak=False)
-        worker_ready.connect(lambda **_: on_ready(), weak=False)
-        slots = parts.engine.limits.max_num_seqs + 2 * settings.max_batch_size
-        consumer = parts.app.Worker(
+        unrouted = [UNROUTED_QUEUE] if settings.accept_unrouted else []
+        delivery = Delivery(
+            parts.app,
+            drain=lambda: self._drain(delivery),
+            on_ready=on_ready,
+            on_tick=parts.heartbeat.hear,
             hostname=f"{parts.worker_id}@{socket.gethostname()}",
-            queues=[queue_of(parts.tier), *([UNROUTED_QUEUE] if settings.accept_unrouted else [])],
-            pool="threads",
-            concurrency=slots,
-            loglevel="WARNING",
+            queues=[*queues_of(parts.tier), *unrouted],
+            concurrency=parts.engine.limits.max_num_seqs + 2 * settings.max_batch_size,
             without_mingle=True,
             without_gossip=True,
         )
-        consumer.start()
+        delivery.start()
 
-    def _on_shutting_down(self, **_: object) -> None:
-        # Celery calls this inside its signal handler, where no lock may be taken.
-        threading.Thread(target=self._drain, name="drain", daemon=True).start()
-
-    def _drain(self) -> None:
+    def _drain(self, delivery: Delivery) -> None:
         """Intake stops at once; what ends within drain_s is settled, the rest goes back."""
         parts = self._parts
-        parts.intake.close()
+        log.info("draining: %d jobs in hand, %d go back", len(parts.held), parts.intake.close())
         end = time.monotonic() + parts.settings.worker.drain_s
-        while len(parts.flights) and time.monotonic() < end:
+        while len(parts.held) and time.monotonic() < end:
+            if delivery.is_hurried or self._died_of is not None:
+                break
             time.sleep(_TICK_S)
         parts.engine.abort(parts.flights.ids())
+        end = time.monotonic() + (_JOIN_S if self._died_of is None else _SETTLE_S)
+        while len(parts.intake) and time.monotonic() < end:
+            if self._died_of is not None:  # it had not begun these, and will not end them
+                parts.unfinished.give_back([claim for _, claim in self._landed()])
+            time.sleep(_TICK_S)
+        parts.intake.send_back_all()
 
     def _on_engine_death(self, reason: str) -> None:
-        """Let the leases of what was in the engine run out now, and end."""
+        """What was in the engine is lost, alone or together; what was not goes back."""
         parts = self._parts
-        log.error("%s; its %d requests go back to their queue", reason, len(parts.flights))
-        self._engine_died_of = reason
+        log.error("%s; it had %d requests", reason, len(parts.flights))
         parts.intake.close()
-        for flight_id in parts.flights.ids():
-            claims = [p.lookup.claim for p in parts.flights.land(flight_id)]
-            parts.patience.call(partial(claiming.abandon, parts.database, claims))
-            for claim in claims:
-                parts.intake.resolve(claim.job_id, JobState.RUNNING)
+        landed = self._landed()
+        flights = {flight_id for flight_id, _ in landed}
+        claims = [claim for _, claim in landed]
+        parts.unfinished.lose(claims, reason, together=len(flights) > 1)
+        self._die_of(reason)
+
+    def _landed(self) -> list[tuple[str, Claim]]:
+        """Take all claims off their flights; each comes with the id of its flight."""
+        flights = self._parts.flights
+        return [(i, p.lookup.claim) for i in flights.ids() for p in flights.land(i)]
+
+    def _die_of(self, reason: str) -> None:
+        self._died_of = reason
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self, threads: Sequence[threading.Thread]) -> None:
         """Settle what ended, then close everything in order."""
         parts = self._parts
         parts.intake.close()
-        parts.settlements.stop()
-        parts.sweeper.stop()
-        parts.heartbeat.stop()
-        for thread in threads:
+        for part in (parts.settlements, parts.sweeper, parts.keeper):
+            part.stop()
+        *others, heartbeat = sorted(threads, key=lambda thread: thread.name == "heartbeat")
+        for thread in others:
             thread.join(_JOIN_S)
+        parts.heartbeat.stop()  # the last one: leases are renewed to the end
+        heartbeat.join(_JOIN_S)
         parts.patience.give_up()
-        parts.engine.close()
-        parts.heartbeat.close_books(engine_died=self._engine_died_of is not None)
+        self._last_words()
         parts.database.close()
+
+    def _last_words(self) -> None:
+        parts = self._parts
+        parts.engine.close()
+        try:
+            parts.unfinished.give_back(parts.held.claims())
+            parts.heartbeat.close_books(died=self._died_of is not None)
+        except PenstockError as error:
+            log.warning("the last words are left to a sweep: %s", error)

@@ -181,6 +181,7 @@ def _bill_table(books: Sequence[Books]) -> Table:
         sum(book.charged_pusd for book in books),
         sum(book.waste_pusd for book in books),
         sum(book.idle_pusd for book in books),
+        has_ended=all(book.has_ended for book in books),
     )
     table.add_row(total.worker_id, *_amounts(total), style="bold")
     return table

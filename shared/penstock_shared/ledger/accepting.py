@@ -129,7 +129,7 @@ def _outcome(row: dict[str, Any], known: _Known) -> Accepted | IdempotencyConfli
         return Accepted(row["id"], row["tier"], row["reason"], is_new=True)
     if key and job.digest != row["digest"]:
         return IdempotencyConflict(
-            f"the idempotency key {key!r} belongs to job {job.id} with another request; "
+            f"this idempotency key belongs to job {job.id} with another request; "
             "use a new key, or repeat the first request exactly"
         )
     return Accepted(job.id, job.tier, job.reason, is_new=job.id == row["id"])

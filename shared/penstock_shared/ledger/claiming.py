@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, true, update
 
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Job
+from penstock_shared.ledger.schema import Attempt, Job, is_in
 from penstock_shared.request import Request
 from penstock_shared.words import AttemptOutcome, JobState
 
@@ -22,22 +22,32 @@ class Claim(NamedTuple):
     deadline_ms: int | None
 
 
-class Verdicts(NamedTuple):
-    """What the ledger says about jobs that a worker holds."""
+class Standing(NamedTuple):
+    """Why a job could not be claimed: it is somebody else's, it ended, is not due or suspected."""
 
-    lost: frozenset[str]  # another claim was made, or the job ended without us
-    cancelled: frozenset[str]
+    state: JobState
+    suspicion: int
 
 
 def claim(
-    database: Database, job_ids: Sequence[str], *, worker_id: str, lease_ms: int, now_ms: int
+    database: Database,
+    job_ids: Sequence[str],
+    *,
+    worker_id: str,
+    lease_ms: int,
+    now_ms: int,
+    suspects: bool = False,
 ) -> list[Claim]:
-    """Claim those of the jobs that are queued and due, in one statement."""
+    """Claim those of the jobs that are queued and due, in one statement.
+
+    Suspected jobs may not run beside others, and are claimed only with ``suspects``.
+    """
+    unsuspected = true() if suspects else Job.suspicion == 0
     due = or_(Job.not_before_ms.is_(None), Job.not_before_ms <= now_ms)
     alive = or_(Job.deadline_ms.is_(None), Job.deadline_ms > now_ms)
     statement = (
         update(Job)
-        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value, due, alive)
+        .where(Job.id.in_(job_ids), is_in(JobState.QUEUED), unsuspected, due, alive)
         .values(
             state=JobState.RUNNING.value,
             fence=Job.fence + 1,
@@ -59,66 +69,60 @@ def claim(
 
 def renew(
     database: Database, claims: Iterable[Claim], *, worker_id: str, lease_ms: int, now_ms: int
-) -> Verdicts:
-    """Prolong the leases of held jobs, and learn which are lost or to be cancelled."""
+) -> frozenset[str]:
+    """Prolong the leases of held jobs; returns those that are lost.
+
+    A job is lost when another claim of it was made, or when it ended without us.
+    """
     fences = {claim.job_id: claim.fence for claim in claims}
-    held: dict[str, bool] = {}
+    held: set[str] = set()
     with database.write() as connection:
         for some in chunks(fences):
-            mine = (
-                Job.id.in_(some),
-                Job.worker_id == worker_id,
-                Job.state == JobState.RUNNING.value,
-            )
             rows = connection.execute(
                 update(Job)
-                .where(*mine)
+                .where(Job.id.in_(some), *_runs_at(worker_id))
                 .values(lease_until_ms=now_ms + lease_ms)
-                .returning(Job.id, Job.fence, Job.cancel_requested)
+                .returning(Job.id, Job.fence)
             )
-            held.update((r.id, r.cancel_requested) for r in rows if r.fence == fences[r.id])
-    return Verdicts(
-        lost=frozenset(fences.keys() - held.keys()),
-        cancelled=frozenset(job_id for job_id, wanted in held.items() if wanted),
-    )
+            held.update(row.id for row in rows if row.fence == fences[row.id])
+    return frozenset(fences.keys() - held)
 
 
-def release(database: Database, claims: Sequence[Claim], now_ms: int) -> None:
-    """Make unfinished jobs claimable again; the attempt does not count.
+def to_cancel(database: Database, worker_id: str) -> list[str]:
+    """Those of a worker's running jobs that their callers withdrew."""
+    query = select(Job.id).where(*_runs_at(worker_id), Job.cancel_requested)
+    with database.read() as connection:
+        return list(connection.scalars(query))
 
-    Their messages are the caller's to return to the queue.
-    """
-    with database.write() as connection:
-        for held in claims:
-            given_back = connection.execute(
-                update(Job)
-                .where(Job.id == held.job_id, Job.fence == held.fence)
-                .where(Job.state == JobState.RUNNING.value)
-                .values(
-                    state=JobState.QUEUED.value,
-                    attempts=Job.attempts - 1,
-                    worker_id=None,
-                    lease_until_ms=None,
-                )
+
+def release(connection: Connection, claims: Sequence[Claim], now_ms: int) -> None:
+    """Make unfinished jobs claimable again; the attempts do not count."""
+    for held in claims:
+        given_back = connection.execute(
+            update(Job)
+            .where(Job.id == held.job_id, Job.fence == held.fence)
+            .where(is_in(JobState.RUNNING))
+            .values(
+                state=JobState.QUEUED.value,
+                attempts=Job.attempts - 1,
+                worker_id=None,
+                lease_until_ms=None,
             )
-            if given_back.rowcount:
-                connection.execute(
-                    update(Attempt)
-                    .where(Attempt.job_id == held.job_id, Attempt.fence == held.fence)
-                    .values(outcome=AttemptOutcome.RELEASED.value, ended_ms=now_ms)
-                )
-
-
-def abandon(database: Database, claims: Sequence[Claim]) -> None:
-    """Let the leases of lost jobs run out now, so that the next sweep requeues them."""
-    with database.write() as connection:
-        for held in claims:
+        )
+        if given_back.rowcount:
             connection.execute(
-                update(Job)
-                .where(Job.id == held.job_id, Job.fence == held.fence)
-                .where(Job.state == JobState.RUNNING.value)
-                .values(lease_until_ms=0)
+                update(Attempt)
+                .where(Attempt.job_id == held.job_id, Attempt.fence == held.fence)
+                .values(outcome=AttemptOutcome.RELEASED.value, ended_ms=now_ms)
             )
+
+
+def standings(database: Database, job_ids: Sequence[str]) -> dict[str, Standing]:
+    """How those of the jobs that exist stand."""
+    query = select(Job.id, Job.state, Job.suspicion).where(Job.id.in_(job_ids))
+    with database.read() as connection:
+        rows = connection.execute(query)
+        return {row.id: Standing(JobState(row.state), row.suspicion) for row in rows}
 
 
 def states(
@@ -147,7 +151,7 @@ def cancel(database: Database, job_ids: Sequence[str], now_ms: int) -> dict[str,
         for some in chunks(job_ids):
             connection.execute(
                 update(Job)
-                .where(Job.id.in_(some), Job.state == JobState.QUEUED.value)
+                .where(Job.id.in_(some), is_in(JobState.QUEUED))
                 .values(
                     state=JobState.CANCELLED.value,
                     finished_ms=now_ms,
@@ -156,16 +160,20 @@ def cancel(database: Database, job_ids: Sequence[str], now_ms: int) -> dict[str,
             )
             connection.execute(
                 update(Job)
-                .where(Job.id.in_(some), Job.state == JobState.RUNNING.value)
+                .where(Job.id.in_(some), is_in(JobState.RUNNING))
                 .values(cancel_requested=True)
             )
     return states(database, job_ids)
 
 
+def _runs_at(worker_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (Job.worker_id == worker_id, is_in(JobState.RUNNING))
+
+
 def _expire(connection: Any, job_ids: Sequence[str], now_ms: int) -> None:
     connection.execute(
         update(Job)
-        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value, Job.deadline_ms <= now_ms)
+        .where(Job.id.in_(job_ids), is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
         .values(
             state=JobState.EXPIRED.value,
             finished_ms=now_ms,

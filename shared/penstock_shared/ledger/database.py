@@ -22,6 +22,7 @@ from penstock_shared.errors import LedgerUnavailable, SchemaMismatch, SettingsEr
 
 _SQLITE_BUSY_S: Final = 30
 _SQLITE_RETRY_S: Final = 0.02
+_IDLE_IN_TRANSACTION_S: Final = 15
 _SCHEMA_WORDS: Final = ("no such table", "no such column", "has no column")  # SQLite's
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
@@ -54,6 +55,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine, "connect", _prepare_postgresql)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -119,6 +122,13 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: ConnectionPoolEntry) -> None:
+    # A process that freezes within a transaction must not keep its locks for ever.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION_S}s'")
+    connection.commit()
 
 
 def _keep_wal(cursor: sqlite3.Cursor) -> None:

@@ -7,10 +7,10 @@ from sqlalchemy import select, update
 
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Job
+from penstock_shared.ledger.schema import Attempt, Job, is_in
 from penstock_shared.words import JobState
 
-_IS_DEAD = Job.state == JobState.DEAD.value
+_IS_DEAD = is_in(JobState.DEAD)
 
 
 class DeadJob(NamedTuple):

@@ -3,10 +3,22 @@
 Times are milliseconds since 1970 (``_ms``), money is picodollars (``_pusd``).
 """
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    literal,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from penstock_shared.ids import MAX_JOB_ID_CHARS
+from penstock_shared.words import JobState
 
 Id = String(MAX_JOB_ID_CHARS)
 Label = String(200)
@@ -43,6 +55,8 @@ class Job(Table):
     published_ms: Mapped[int | None]  # NULL: still in the outbox
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)  # grows with every claim
+    # how often it was lost together with other jobs; the more often, the fewer run beside it
+    suspicion: Mapped[int] = mapped_column(default=0, server_default="0")
     worker_id: Mapped[str | None] = mapped_column(Id)
     lease_until_ms: Mapped[int | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
@@ -56,6 +70,9 @@ class Job(Table):
         _partial_index("ix_jobs_deadlines", "state = 'queued'", "deadline_ms"),
         _partial_index("ix_jobs_waiting", "state = 'queued'", "tier", "published_ms"),
         _partial_index("ix_jobs_dead", "state = 'dead'", "finished_ms"),
+        _partial_index(
+            "ix_jobs_cancellations", "state = 'running' AND cancel_requested", "worker_id"
+        ),
         Index("ix_jobs_created", "created_ms"),
     )
 
@@ -154,6 +171,10 @@ class WorkerTime(Table):
     charged_pusd: Mapped[int] = mapped_column(default=0)
     waste_pusd: Mapped[int] = mapped_column(default=0)
     idle_pusd: Mapped[int] = mapped_column(default=0)
+    # what it had begun for requests that were lost with it: waste too, unless it comes back
+    lost_pusd: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    __table_args__ = (_partial_index("ix_worker_time_open", "ended_ms IS NULL", "seen_ms"),)
 
 
 class Duty(Table):
@@ -164,3 +185,11 @@ class Duty(Table):
     name: Mapped[str] = mapped_column(Label, primary_key=True)
     holder: Mapped[str] = mapped_column(Id)
     until_ms: Mapped[int]
+
+
+def is_in(state: JobState) -> ColumnElement[bool]:
+    """A condition on a job's state.
+
+    The value stands in the statement itself: with a parameter, SQLite uses no partial index.
+    """
+    return Job.state == literal(state.value, literal_execute=True)

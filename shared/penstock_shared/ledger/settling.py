@@ -1,15 +1,25 @@
 """Settlement: what ended is written in one commit, guarded by the fencing token of each claim."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from penstock_shared.ledger import claiming, worker_time
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, CacheEntry, Charge, Job, JobResult, WorkerTime
+from penstock_shared.ledger.schema import (
+    Attempt,
+    CacheEntry,
+    Charge,
+    Job,
+    JobResult,
+    WorkerTime,
+    is_in,
+)
+from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import AttemptOutcome, JobState, Source
 
 
@@ -71,15 +81,25 @@ _OUTCOMES = {
 
 
 def settle(
-    database: Database, account: Account, settlements: Sequence[Settlement], now_ms: int
+    database: Database,
+    account: Account,
+    settlements: Sequence[Settlement],
+    now_ms: int,
+    *,
+    spent: Spent | None = None,
 ) -> set[str]:
     """Write jobs, results, charges and cache entries in one commit; returns the settled ids.
 
-    A claim that is no longer held changes nothing but the books: what it cost is waste.
+    A claim that is no longer held changes nothing but the books: what it cost is waste. One that
+    was settled before, because the connection broke after the commit, changes nothing at all.
+    ``spent`` is the meter's word, at least as new as the costs.
     """
     with database.write() as connection:
         held = _held(connection, settlements)
         mine = list({_hold(s): s for s in settlements if _hold(s) in held}.values())
+        others = [s for s in settlements if _hold(s) not in held]
+        settled = _booked(connection, {_hold(s): _OUTCOMES[s.state] for s in others})
+        late = [s for s in others if _hold(s) not in settled]
         if mine:
             _close(connection, mine, now_ms)
         succeeded = [s for s in mine if s.answer is not None]
@@ -87,19 +107,24 @@ def settle(
             _record(connection, account, succeeded, now_ms)
             _remember(database, connection, account, succeeded, now_ms)
         charged = sum(s.cost_pusd for s in succeeded)
-        wasted = sum(s.cost_pusd for s in settlements) - charged
-        _book(connection, account, charged, wasted)
-    return {job_id for job_id, _ in held}
+        wasted = sum(s.cost_pusd for s in [*mine, *late]) - charged
+        _book(connection, account, charged, wasted, spent)
+    return {job_id for job_id, _ in held | settled}
 
 
-def book_waste(database: Database, worker_id: str, amount_pusd: int) -> None:
-    """Book engine time that nobody is charged for."""
+def give_back(
+    database: Database, account: Account, claims: Sequence[Claim], cost_pusd: int, now_ms: int
+) -> None:
+    """Make unfinished jobs claimable again: no attempt counts, and what they cost is waste.
+
+    Their messages are the caller's to return to the queue.
+    """
+    released = {(claim.job_id, claim.fence): AttemptOutcome.RELEASED for claim in claims}
     with database.write() as connection:
-        connection.execute(
-            update(WorkerTime)
-            .where(WorkerTime.worker_id == worker_id)
-            .values(waste_pusd=WorkerTime.waste_pusd + amount_pusd)
-        )
+        if _booked(connection, released):  # the connection broke after the commit
+            return
+        claiming.release(connection, claims, now_ms)
+        _book(connection, account, 0, cost_pusd, None)
 
 
 def _hold(settlement: Settlement) -> tuple[str, int]:
@@ -110,11 +135,25 @@ def _held(connection: Connection, settlements: Sequence[Settlement]) -> set[tupl
     wanted = {_hold(s) for s in settlements}
     rows = connection.execute(
         select(Job.id, Job.fence)
-        .where(Job.id.in_({job_id for job_id, _ in wanted}), Job.state == JobState.RUNNING.value)
+        .where(Job.id.in_({job_id for job_id, _ in wanted}), is_in(JobState.RUNNING))
         .order_by(Job.id)
         .with_for_update()
     )
     return wanted & {(row.id, row.fence) for row in rows}
+
+
+def _booked(
+    connection: Connection, wanted: Mapping[tuple[str, int], AttemptOutcome]
+) -> set[tuple[str, int]]:
+    """Which of these claims have ended already, and with the outcome that is wanted."""
+    if not wanted:
+        return set()
+    rows = connection.execute(
+        select(Attempt.job_id, Attempt.fence, Attempt.outcome).where(
+            Attempt.job_id.in_({job_id for job_id, _ in wanted})
+        )
+    )
+    return {(r.job_id, r.fence) for r in rows if wanted.get((r.job_id, r.fence)) == r.outcome}
 
 
 def _close(connection: Connection, settlements: Sequence[Settlement], now_ms: int) -> None:
@@ -207,13 +246,21 @@ def _remember(
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=renewed), rows)
 
 
-def _book(connection: Connection, account: Account, charged_pusd: int, wasted_pusd: int) -> None:
+def _book(
+    connection: Connection,
+    account: Account,
+    charged_pusd: int,
+    wasted_pusd: int,
+    spent: Spent | None,
+) -> None:
+    values: dict[str, Any] = {} if spent is None else worker_time.of_the_living(spent)
     connection.execute(
         update(WorkerTime)
         .where(WorkerTime.worker_id == account.worker_id)
         .values(
             charged_pusd=WorkerTime.charged_pusd + charged_pusd,
             waste_pusd=WorkerTime.waste_pusd + wasted_pusd,
+            **values,
         )
     )
 

@@ -1,18 +1,17 @@
-"""Sweeping: what is unpublished or lost its worker is found and goes to its queue again."""
+"""Sweeping: what is unpublished, overdue or lost by the broker is found."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from penstock_shared.broker import Wakeup
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Duty, Job
-from penstock_shared.words import AttemptOutcome, JobState
+from penstock_shared.ledger.schema import Duty, Job, is_in
+from penstock_shared.words import JobState
 
 _SWEEP = "sweep"
-_BACKOFF_MS = 1_000
 
 
 def take_duty(database: Database, holder: str, *, now_ms: int, until_ms: int) -> bool:
@@ -32,57 +31,21 @@ def take_duty(database: Database, holder: str, *, now_ms: int, until_ms: int) ->
     return taken == holder
 
 
-def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> tuple[int, int]:
-    """End the claims whose lease ran out; returns how many jobs were requeued and how many died.
-
-    A requeued job goes back into the outbox and waits longer after each loss; one that used up
-    its attempts is dead.
-    """
-    expired = (Job.state == JobState.RUNNING.value, Job.lease_until_ms < now_ms)
-    with database.write() as connection:
-        dead = connection.execute(
-            update(Job)
-            .where(*expired, Job.attempts >= max_attempts)
-            .values(
-                state=JobState.DEAD.value,
-                finished_ms=now_ms,
-                lease_until_ms=None,
-                error=f"its worker was lost in each of {max_attempts} attempts",
-            )
-            .returning(Job.id, Job.fence)
-        ).all()
-        back = connection.execute(
-            update(Job)
-            .where(*expired)
-            .values(
-                state=JobState.QUEUED.value,
-                worker_id=None,
-                lease_until_ms=None,
-                published_ms=None,
-                not_before_ms=now_ms + _BACKOFF_MS * (Job.attempts - 1),
-            )
-            .returning(Job.id, Job.fence)
-        ).all()
-        for job_id, fence in [*dead, *back]:
-            _close_attempt(connection, job_id, fence, now_ms)
-    return len(back), len(dead)
-
-
 def outbox(database: Database, *, now_ms: int, older_than_ms: int, limit: int) -> list[Wakeup]:
     """Queued jobs that wait to be published and are due, oldest first.
 
     ``older_than_ms`` leaves a client the time to publish its own jobs.
     """
     query = (
-        select(Job.id, Job.tier)
-        .where(Job.published_ms.is_(None), Job.state == JobState.QUEUED.value)
+        select(Job.id, Job.tier, Job.fence)
+        .where(Job.published_ms.is_(None), is_in(JobState.QUEUED))
         .where(Job.created_ms < now_ms - older_than_ms)
         .where(Job.not_before_ms.is_(None) | (Job.not_before_ms <= now_ms))
         .order_by(Job.created_ms)
         .limit(limit)
     )
     with database.read() as connection:
-        return [Wakeup(row.id, row.tier) for row in connection.execute(query)]
+        return [Wakeup(row.id, row.tier, again=row.fence > 0) for row in connection.execute(query)]
 
 
 def reopen_lost(database: Database, tier: str, *, published_before_ms: int, limit: int) -> int:
@@ -92,7 +55,7 @@ def reopen_lost(database: Database, tier: str, *, published_before_ms: int, limi
     """
     lost = (
         select(Job.id)
-        .where(Job.state == JobState.QUEUED.value, Job.tier == tier)
+        .where(is_in(JobState.QUEUED), Job.tier == tier)
         .where(Job.published_ms < published_before_ms)
         .order_by(Job.published_ms)
         .limit(limit)
@@ -115,18 +78,10 @@ def expire_overdue(database: Database, now_ms: int) -> int:
     with database.write() as connection:
         return connection.execute(
             update(Job)
-            .where(Job.state == JobState.QUEUED.value, Job.deadline_ms <= now_ms)
+            .where(is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
             .values(
                 state=JobState.EXPIRED.value,
                 finished_ms=now_ms,
                 error="the deadline passed before a worker was free",
             )
         ).rowcount
-
-
-def _close_attempt(connection: Connection, job_id: str, fence: int, now_ms: int) -> None:
-    connection.execute(
-        update(Attempt)
-        .where(Attempt.job_id == job_id, Attempt.fence == fence)
-        .values(outcome=AttemptOutcome.LOST.value, ended_ms=now_ms, error="the lease ran out")
-    )

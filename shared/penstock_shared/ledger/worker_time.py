@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, select, update
 
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import WorkerTime
@@ -21,8 +21,9 @@ class Books(NamedTuple):
     worker_id: str
     paid_pusd: int
     charged_pusd: int
-    waste_pusd: int
+    waste_pusd: int  # what was lost with the worker included
     idle_pusd: int
+    has_ended: bool
 
     @property
     def difference_pusd(self) -> int:
@@ -59,25 +60,59 @@ def open_books(
 
 def keep_books(database: Database, worker_id: str, spent: Spent, now_ms: int) -> None:
     """Write down a heartbeat."""
-    _write(database, worker_id, spent, {"seen_ms": now_ms})
+    _write(database, worker_id, {**of_the_living(spent), "seen_ms": now_ms})
 
 
 def close_books(
-    database: Database, worker_id: str, spent: Spent, now_ms: int, *, engine_died: bool
+    database: Database, worker_id: str, spent: Spent, now_ms: int, *, died: bool
 ) -> None:
-    """Write down the end. What a dead engine had begun for requests that it took along is waste."""
-    values: dict[str, Any] = {"seen_ms": now_ms, "ended_ms": now_ms}
-    if engine_died:
-        values["waste_pusd"] = spent.paid_pusd - spent.idle_pusd - WorkerTime.charged_pusd
-    _write(database, worker_id, spent, values)
+    """Write down the end; ``died``: what was begun for requests that died with it is lost."""
+    values = {**of_the_living(spent), "seen_ms": now_ms, "ended_ms": now_ms}
+    if died:
+        values["lost_pusd"] = (
+            spent.paid_pusd - spent.idle_pusd - WorkerTime.charged_pusd - WorkerTime.waste_pusd
+        )
+    _write(database, worker_id, values)
 
 
-def _write(database: Database, worker_id: str, spent: Spent, values: dict[str, Any]) -> None:
+def close_silent(database: Database, seen_before_ms: int) -> int:
+    """End the lives of workers that have not been seen; returns how many.
+
+    Their time is paid up to their last word, and what they had begun is lost. One that was only
+    frozen opens its books again with its next word.
+    """
+    remainder = (
+        WorkerTime.paid_pusd
+        - WorkerTime.idle_pusd
+        - WorkerTime.charged_pusd
+        - WorkerTime.waste_pusd
+    )
+    with database.write() as connection:
+        return connection.execute(
+            update(WorkerTime)
+            .where(WorkerTime.ended_ms.is_(None), WorkerTime.seen_ms < seen_before_ms)
+            .values(ended_ms=WorkerTime.seen_ms, lost_pusd=remainder)
+        ).rowcount
+
+
+def of_the_living(spent: Spent) -> dict[str, Any]:
+    """Columns that a worker writes as long as it lives.
+
+    A word that was held up on its way must not overwrite a later one.
+    """
+    is_news = WorkerTime.paid_pusd < spent.paid_pusd
+    return {
+        "paid_pusd": case((is_news, spent.paid_pusd), else_=WorkerTime.paid_pusd),
+        "idle_pusd": case((is_news, spent.idle_pusd), else_=WorkerTime.idle_pusd),
+        "lost_pusd": 0,
+        "ended_ms": None,
+    }
+
+
+def _write(database: Database, worker_id: str, values: dict[str, Any]) -> None:
     with database.write() as connection:
         connection.execute(
-            update(WorkerTime)
-            .where(WorkerTime.worker_id == worker_id)
-            .values(paid_pusd=spent.paid_pusd, idle_pusd=spent.idle_pusd, **values)
+            update(WorkerTime).where(WorkerTime.worker_id == worker_id).values(**values)
         )
 
 
@@ -87,8 +122,9 @@ def read_books(database: Database) -> list[Books]:
         WorkerTime.worker_id,
         WorkerTime.paid_pusd,
         WorkerTime.charged_pusd,
-        WorkerTime.waste_pusd,
+        WorkerTime.waste_pusd + WorkerTime.lost_pusd,
         WorkerTime.idle_pusd,
+        WorkerTime.ended_ms.is_not(None),
     ).order_by(WorkerTime.started_ms)
     with database.read() as connection:
         return [Books(*row) for row in connection.execute(query)]

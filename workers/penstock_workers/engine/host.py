@@ -9,22 +9,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from penstock_workers.engine.messages import Abort, Close, Completions, Failure, Ready, Submit
-from penstock_workers.engine.protocol import Completion, EngineConfig
-
-if TYPE_CHECKING:
-    from penstock_workers.engine.vllm_engine import VllmEngine
+from penstock_workers.engine.protocol import Completion, EngineConfig, HostedEngine
 
 PULSE_S: Final = 0.5
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def main() -> None:
-    """Serve the pipe whose file descriptor is the first argument, until it closes."""
+def main(load: Callable[[EngineConfig], HostedEngine] | None = None) -> None:
+    """Serve the pipe whose file descriptor is the first argument, until it closes.
+
+    ``load`` makes the engine; without it that is vLLM.
+    """
     _die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the worker decides when we stop
@@ -34,9 +34,7 @@ def main() -> None:
         if config.cpus:
             os.sched_setaffinity(0, config.cpus)
         try:
-            from penstock_workers.engine.vllm_engine import VllmEngine
-
-            engine = VllmEngine(config)
+            engine = (load or _load_vllm)(config)
             pipe.send(Ready(engine.limits))
             serve(engine, pipe)
         except (EOFError, BrokenPipeError):
@@ -46,7 +44,7 @@ def main() -> None:
             raise
 
 
-def serve(engine: "VllmEngine", pipe: Connection) -> None:
+def serve(engine: HostedEngine, pipe: Connection) -> None:
     """Take what came in, run one step, send what finished; wait only when nothing is to do."""
     next_pulse = 0.0
     while True:
@@ -55,24 +53,30 @@ def serve(engine: "VllmEngine", pipe: Connection) -> None:
             if isinstance(message, Close):
                 pipe.send(engine.pulse())
                 return
-            _send(pipe, _apply(engine, message))
+            _send(pipe, engine, _apply(engine, message))
         if engine.is_busy:
-            _send(pipe, engine.step())
+            _send(pipe, engine, engine.step())
         if time.monotonic() >= next_pulse:
             next_pulse = time.monotonic() + PULSE_S
             pipe.send(engine.pulse())
 
 
-def _apply(engine: "VllmEngine", message: Submit | Abort) -> list[Completion]:
+def _load_vllm(config: EngineConfig) -> HostedEngine:
+    from penstock_workers.engine.vllm_engine import VllmEngine
+
+    return VllmEngine(config)
+
+
+def _apply(engine: HostedEngine, message: Submit | Abort) -> list[Completion]:
     if isinstance(message, Submit):
         refused = (engine.add(request) for request in message.requests)
         return [completion for completion in refused if completion is not None]
     return engine.abort(message.request_ids)
 
 
-def _send(pipe: Connection, completions: Sequence[Completion]) -> None:
+def _send(pipe: Connection, engine: HostedEngine, completions: Sequence[Completion]) -> None:
     if completions:
-        pipe.send(Completions(tuple(completions)))
+        pipe.send(Completions(tuple(completions), engine.pulse()))
 
 
 def _die_with_parent() -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest
+from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
 
 
 class Submit(NamedTuple):
@@ -28,9 +28,10 @@ class Ready(NamedTuple):
 
 
 class Completions(NamedTuple):
-    """Engine to worker: these ended."""
+    """Engine to worker: these ended. The pulse's meter has all that they cost."""
 
     completions: tuple[Completion, ...]
+    pulse: Pulse
 
 
 class Failure(NamedTuple):

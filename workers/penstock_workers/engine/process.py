@@ -21,6 +21,7 @@ from penstock_workers.engine.protocol import (
     Pulse,
 )
 
+HOST: Final = "penstock_workers.engine.host"
 _CLOSE_S: Final = 10.0
 
 
@@ -28,10 +29,11 @@ class EngineProcess:
     """Starts the engine's process and speaks with it; implements the Engine protocol.
 
     The parent-death signal follows the thread that starts the process, so build this in the
-    main thread. What vLLM says goes to ``log``, by default to our own standard error.
+    main thread. What vLLM says goes to ``log``, by default to our own standard error. ``host`` is
+    the module that the process runs.
     """
 
-    def __init__(self, config: EngineConfig, log: Path | None = None) -> None:
+    def __init__(self, config: EngineConfig, log: Path | None = None, *, host: str = HOST) -> None:
         self._log = log
         self._closing = threading.Event()
         self._sending = threading.Lock()
@@ -40,7 +42,7 @@ class EngineProcess:
         with theirs, ExitStack() as opened:
             said = opened.enter_context(log.open("ab")) if log else None
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "penstock_workers.engine.host", str(theirs.fileno())],
+                [sys.executable, "-m", host, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -126,7 +128,8 @@ class EngineProcess:
         try:
             while True:
                 match self._pipe.recv():
-                    case Completions(completions):
+                    case Completions(completions, pulse):
+                        self._pulse = pulse
                         on_completions(completions)
                     case Pulse() as pulse:
                         self._pulse = pulse

@@ -98,3 +98,27 @@ class Engine(Protocol):
 
     def pulse(self) -> Pulse:
         """The latest sign of life."""
+
+
+class HostedEngine(Protocol):
+    """An engine in its own process; all its methods belong to the thread that steps it."""
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What it can hold."""
+
+    @property
+    def is_busy(self) -> bool:
+        """True while requests are in it."""
+
+    def add(self, request: EngineRequest) -> Completion | None:
+        """Add a request; one that is refused comes back at once with Ending.ERROR."""
+
+    def step(self) -> list[Completion]:
+        """Run one step; returns what finished in it."""
+
+    def abort(self, request_ids: Sequence[str]) -> list[Completion]:
+        """Stop requests; those still inside come back with Ending.ABORT."""
+
+    def pulse(self) -> Pulse:
+        """Sign of life."""

@@ -34,13 +34,18 @@ class VllmEngine:
         self._engine = LLMEngine.from_engine_args(
             EngineArgs(model=config.model, disable_log_stats=False, **options)
         )
-        self.limits = _limits_of(self._engine)
+        self._limits = _limits_of(self._engine)
         self._scheduler = self._engine.engine_core.engine_core.scheduler
         self._meter = Meter(config.price_per_hour_pusd, config.started_ns)
         self._meter.advance(time.monotonic_ns(), {})
         self._names: dict[str, str] = {}  # vLLM's id of a request -> ours
         self._internal: dict[str, str] = {}
         self._steps = 0
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What it can hold."""
+        return self._limits
 
     @property
     def is_busy(self) -> bool:

@@ -1,113 +1,32 @@
 """The heartbeat keeps leases, hears of cancellations and deadlines, and outlives the ledger."""
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
-from penstock_shared.errors import LedgerUnavailable
-from penstock_shared.ledger import claiming, reading, sweeping, worker_time
-from penstock_shared.ledger.database import Database
+from penstock_shared.ledger import claiming, reading, worker_time
 from penstock_shared.ledger.schema import Job, WorkerTime
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import JobState
-from penstock_workers import heartbeat as heartbeat_module
 from penstock_workers.engine.protocol import Ending
-from penstock_workers.heartbeat import Heartbeat, Life
-from tests.examples import LEASE, NOW, WORKER, Clock, a_completion, claim_some, rows, state_of
+from penstock_workers.heartbeat import Heartbeat
+from tests.examples import (
+    LEASE,
+    NOW,
+    Clock,
+    a_completion,
+    claim_some,
+    lose_workers,
+    rows,
+    state_of,
+)
+from tests.integration.heartbeat.conftest import OutageLedger
+from tests.integration.heartbeat.looking import leases
 from tests.rig import BOUND_S, Rig, accept, eventually
-
-
-class OutageLedger(Database):
-    """A ledger that can be away."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.is_away = False
-        self.refused = 0
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        self._refuse_if_away()
-        with super().read() as connection:
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        self._refuse_if_away()
-        with super().write() as connection:
-            yield connection
-
-    def _refuse_if_away(self) -> None:
-        if self.is_away:
-            self.refused += 1
-            raise LedgerUnavailable("away")
-
-
-@pytest.fixture
-def database(ledger_url: str) -> Iterator[OutageLedger]:
-    """In place of the common one: a ledger that can be away."""
-    opened = OutageLedger(ledger_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The heartbeat's own time, standing; it ticks as fast as the machine can."""
-    clock = Clock(0)
-    monkeypatch.setattr(heartbeat_module, "time", SimpleNamespace(monotonic=clock))
-    monkeypatch.setattr(heartbeat_module, "_TICK_S", 0.001)
-    return clock
-
-
-@pytest.fixture
-def rig(database: OutageLedger) -> Rig:
-    return Rig(database)
-
-
-@pytest.fixture
-def health_file(tmp_path: Path) -> Path:
-    return tmp_path / "small-1.json"
-
-
-@pytest.fixture
-def heart(rig: Rig, health_file: Path, monotonic: Clock) -> Heartbeat:
-    life = Life(WORKER, LEASE, "small", heartbeat_s=0, health_file=health_file)
-    return Heartbeat(
-        life,
-        database=rig.database,
-        cache=rig.cache,
-        flights=rig.flights,
-        engine=rig.engine,
-        settlements=rig.settlements,
-        now_ms=rig.clock,
-    )
-
-
-@pytest.fixture
-def beating(heart: Heartbeat) -> Iterator[threading.Thread]:
-    """The heartbeat's thread; it has to end when it is told to."""
-    thread = threading.Thread(target=heart.run)
-    thread.start()
-    yield thread
-    heart.stop()
-    thread.join(BOUND_S)
-    assert not thread.is_alive()
-
-
-def leases(rig: Rig) -> set[int | None]:
-    return {row.lease_until_ms for row in rows(rig.database, Job)}
-
-
-def sign(health_file: Path) -> dict[str, Any]:
-    return dict(json.loads(health_file.read_text())) if health_file.exists() else {}
 
 
 @pytest.mark.usefixtures("beating")
@@ -249,50 +168,17 @@ def test_a_disk_that_is_full_costs_no_lease(
     assert beating.is_alive()
 
 
-@pytest.mark.usefixtures("beating")
-def test_the_sign_of_life_is_written_while_the_ledger_is_away(
-    rig: Rig, database: OutageLedger, health_file: Path
-) -> None:
-    database.is_away = True
-    rig.clock.now = NOW + 9
-    eventually(lambda: sign(health_file).get("at_ms") == NOW + 9)
-
-
-@pytest.mark.usefixtures("beating")
-def test_an_engine_with_work_and_without_steps_gets_older(
-    rig: Rig, monotonic: Clock, health_file: Path
-) -> None:
-    rig.admit(*accept(rig.database, "What is a dam?"))
-    eventually(lambda: sign(health_file).get("in_flight") == 1)
-    monotonic.now = 61
-    eventually(lambda: sign(health_file)["no_progress_s"] == 61)
-    rig.engine.steps += 1
-    eventually(lambda: sign(health_file)["no_progress_s"] == 0)
-    assert sign(health_file)["steps"] == 1
-
-
-@pytest.mark.usefixtures("beating")
-def test_an_engine_without_work_does_not_get_older(
-    rig: Rig, monotonic: Clock, health_file: Path
-) -> None:
-    eventually(lambda: sign(health_file))
-    monotonic.now = 61
-    rig.clock.now = NOW + 61_000
-    eventually(lambda: sign(health_file)["at_ms"] == NOW + 61_000)
-    assert sign(health_file)["no_progress_s"] == 0
-
-
-@pytest.mark.parametrize(("engine_died", "waste"), [(False, 0), (True, 60)])
+@pytest.mark.parametrize(("died", "lost"), [(False, 0), (True, 60)])
 def test_closing_the_books_writes_the_last_word_and_takes_the_sign_of_life_away(
-    rig: Rig, heart: Heartbeat, health_file: Path, engine_died: bool, waste: int
+    rig: Rig, heart: Heartbeat, health_file: Path, died: bool, lost: int
 ) -> None:
     health_file.write_text("{}")
     rig.engine.spent = Spent(100, 40)
     rig.clock.now = NOW + 9
-    heart.close_books(engine_died=engine_died)
+    heart.close_books(died=died)
     [row] = rows(rig.database, WorkerTime)
     assert (row.ended_ms, row.paid_pusd, row.idle_pusd) == (NOW + 9, 100, 40)
-    assert row.waste_pusd == waste
+    assert row.lost_pusd == lost
     assert not health_file.exists()
 
 
@@ -322,7 +208,7 @@ def test_the_ledger_is_asked_at_each_beat_and_not_at_each_tick(
 def test_a_requeued_claim_is_not_renewed_by_its_old_holder(rig: Rig, heart: Heartbeat) -> None:
     [job_id] = accept(rig.database, "What is a dam?")
     rig.admit(job_id)
-    sweeping.requeue_lost(rig.database, now_ms=NOW + LEASE + 1, max_attempts=3)
+    lose_workers(rig.database)
     heart._beat()
     assert rig.engine.aborted == [job_id]
     [row] = rows(rig.database, Job)

@@ -1,0 +1,149 @@
+"""Losses: what becomes of jobs whose worker or engine died under them.
+
+A job that was lost alone may be what killed it: its attempt counts, and after the last one it is
+dead. Of jobs that were lost together at most one is to blame, so that no attempt counts; each is
+suspected, and runs with fewer beside it from now on, until it succeeds or is lost alone. The first
+time that a worker vanishes with a job, nobody is suspected yet.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, true, update
+
+from penstock_shared.ledger.accepting import chunks
+from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Attempt, Job, is_in
+from penstock_shared.words import AttemptOutcome, JobState
+
+_BACKOFF_MS: Final = 1_000
+_ALWAYS: Final = true()
+_IS_RUNNING = is_in(JobState.RUNNING)
+
+
+class Lost(NamedTuple):
+    """How many jobs go back to their queue, and how many are dead."""
+
+    requeued: int
+    dead: int
+
+
+class _Loss(NamedTuple):
+    job_id: str
+    fence: int
+    attempts: int
+
+
+def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
+    """End the claims of workers that let a lease run out: whoever loses one lease loses all."""
+    with database.write() as connection:
+        silent = connection.scalars(
+            select(Job.worker_id).where(_IS_RUNNING, Job.lease_until_ms < now_ms).distinct()
+        ).all()
+        outcomes = []
+        for worker_id in silent:
+            its_own = Job.worker_id == worker_id
+            count = connection.scalar(select(func.count()).where(_IS_RUNNING, its_own)) or 0
+            outcomes.append(
+                _lose(
+                    connection,
+                    # A worker that froze in a transaction still has its rows: the next sweep.
+                    _read(connection, its_own, skip_locked=True),
+                    reason="its worker was lost",
+                    together=count > 1,
+                    # Workers vanish for many reasons, and prompts run in their engines.
+                    suspicious=Job.fence > 1,
+                    now_ms=now_ms,
+                    max_attempts=max_attempts,
+                )
+            )
+    return Lost(sum(o.requeued for o in outcomes), sum(o.dead for o in outcomes))
+
+
+def lose(
+    database: Database,
+    claims: Sequence[Claim],
+    *,
+    reason: str,
+    together: bool,
+    now_ms: int,
+    max_attempts: int,
+) -> Lost:
+    """End claims at once; ``together`` says that more than one of them was in what died."""
+    fences = {claim.job_id: claim.fence for claim in claims}
+    with database.write() as connection:
+        running = _read(connection, Job.id.in_(fences))
+        return _lose(
+            connection,
+            [loss for loss in running if loss.fence == fences[loss.job_id]],
+            reason=reason,
+            together=together,
+            now_ms=now_ms,
+            max_attempts=max_attempts,
+        )
+
+
+def _read(
+    connection: Connection, which: ColumnElement[bool], *, skip_locked: bool = False
+) -> list[_Loss]:
+    query = select(Job.id, Job.fence, Job.attempts).where(_IS_RUNNING, which).order_by(Job.id)
+    rows = connection.execute(query.with_for_update(skip_locked=skip_locked))
+    return [_Loss(*row) for row in rows]
+
+
+def _lose(
+    connection: Connection,
+    losses: Sequence[_Loss],
+    *,
+    reason: str,
+    together: bool,
+    now_ms: int,
+    max_attempts: int,
+    suspicious: ColumnElement[bool] = _ALWAYS,
+) -> Lost:
+    if together:
+        reason = f"{reason}, together with others: not counted"
+    _close_attempts(connection, losses, reason, now_ms)
+    if together:
+        more = case((suspicious, 1), else_=0)
+        _requeue(connection, losses, attempts=Job.attempts - 1, suspicion=Job.suspicion + more)
+        return Lost(len(losses), 0)
+    dead = [loss for loss in losses if loss.attempts >= max_attempts]
+    back = [loss for loss in losses if loss.attempts < max_attempts]
+    _change(
+        connection,
+        dead,
+        state=JobState.DEAD.value,
+        finished_ms=now_ms,
+        error=f"lost in each of {max_attempts} attempts; the last time: {reason}",
+    )
+    _requeue(connection, back, not_before_ms=now_ms + _BACKOFF_MS * (Job.attempts - 1))
+    return Lost(len(back), len(dead))
+
+
+def _requeue(connection: Connection, losses: Sequence[_Loss], **values: Any) -> None:
+    """Into the outbox, from where a sweep publishes them."""
+    _change(
+        connection, losses, state=JobState.QUEUED.value, worker_id=None, published_ms=None, **values
+    )
+
+
+def _change(connection: Connection, losses: Sequence[_Loss], **values: Any) -> None:
+    for some in chunks(loss.job_id for loss in losses):
+        connection.execute(
+            update(Job).where(Job.id.in_(some)).values(lease_until_ms=None, **values)
+        )
+
+
+def _close_attempts(
+    connection: Connection, losses: Sequence[_Loss], reason: str, now_ms: int
+) -> None:
+    if not losses:
+        return
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.job_id == bindparam("job"), Attempt.fence == bindparam("held"))
+        .values(outcome=AttemptOutcome.LOST.value, ended_ms=now_ms, error=reason),
+        [{"job": loss.job_id, "held": loss.fence} for loss in losses],
+    )
