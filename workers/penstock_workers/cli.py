@@ -12,6 +12,7 @@ from rich.console import Console
 
 from penstock_shared.cli import Home, guarded, settings_of
 from penstock_shared.errors import SettingsError
+from penstock_workers.drill import cli as drill_cli
 from penstock_workers.evals.cli import app as evals
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(evals, name="eval")
+app.command(epilog=drill_cli.EXAMPLE)(drill_cli.drill)
 out = Console()
 err = Console(stderr=True)
 

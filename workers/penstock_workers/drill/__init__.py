@@ -1,0 +1,1 @@
+"""The chaos drill: faults at random under load, and a history that is checked afterwards."""
