@@ -1,40 +1,16 @@
 """Real Flower: every job by id, with state and runtime, and nobody's words."""
 
-import base64
 import json
 import urllib.error
-import urllib.request
-from typing import Any
 
 import pytest
 
 from tests.acceptance.command import Home, foreign_app, wait_until
+from tests.acceptance.flower import ask_flower, password_of, tasks_of
 
 pytestmark = pytest.mark.usefixtures("celery_garbage")
 
 SECRET = "the-canary-in-the-prompt"
-
-
-def ask_flower(home: Home, path: str, *, password: str | None) -> str:
-    request = urllib.request.Request(f"{home.stack['flower_url']}{path}")
-    if password is not None:
-        token = base64.b64encode(f"penstock:{password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {token}")
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        text: str = answer.read().decode()
-    return text
-
-
-def password_of(home: Home) -> str:
-    secrets: dict[str, str] = json.loads((home.folder / "secrets.json").read_text())
-    return secrets["flower"]
-
-
-def tasks_of(home: Home) -> dict[str, Any]:
-    tasks: dict[str, Any] = json.loads(
-        ask_flower(home, "/api/tasks?limit=10000", password=password_of(home))
-    )
-    return tasks
 
 
 def test_jobs_show_by_id_with_state_and_runtime_and_without_text(home: Home) -> None:

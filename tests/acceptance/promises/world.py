@@ -1,0 +1,207 @@
+"""What the proofs see of a stack: its jobs, its ledger, its broker and what its engines ran."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from redis import Redis
+from sqlalchemy import select, text
+
+from penstock_producer import Client, JobState, Result, Unavailable
+from penstock_shared.broker import queues_of
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Attempt, Charge, Job, JobResult, Table, WorkerTime
+from penstock_workers.drill import script
+from penstock_workers.drill.stack import DrillStack
+
+WAIT_S: Final = 120.0
+_LOOK_S: Final = 0.05
+_OLD_S: Final = 0.3
+_OPEN_TRANSACTIONS: Final = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND state <> 'idle' "
+    "AND state_change < now() - make_interval(secs => :old)"
+)
+
+
+class World:
+    """One stack, and a caller of it."""
+
+    def __init__(self, stack: DrillStack, client: Client, database: Database) -> None:
+        self.stack = stack
+        self.client = client
+        self.database = database
+        self._wanted: dict[str, str] = {}
+
+    def submit(self, count: int = 1, tokens: int = 40, what: str = "") -> list[str]:
+        """Submit different prompts; returns the ids of their jobs."""
+        first = len(self._wanted)
+        prompts = [f"drill {first + n:06d} tokens={tokens} {what}".strip() for n in range(count)]
+        jobs = self.client.submit_many(prompts, max_tokens=tokens)
+        self._wanted |= {j.id: script.answer_of(p) for j, p in zip(jobs, prompts, strict=True)}
+        return [job.id for job in jobs]
+
+    def wait_ready(self) -> None:
+        """Start what is down, and wait until every worker is ready and has said its name."""
+        self.wait(lambda: all(worker.is_ready for worker in self.stack.workers))
+        self.wait(lambda: None not in self.names())
+
+    def wait(self, condition: Callable[[], object], *, tend: bool = True) -> None:
+        """Wait for a condition, and start again what ended meanwhile."""
+        end = time.monotonic() + WAIT_S
+        while not condition():
+            if tend:
+                self.stack.tend()
+            assert time.monotonic() < end, "what the test waits for does not happen"
+            time.sleep(_LOOK_S)
+
+    def ends(self, ids: Sequence[str]) -> dict[str, Result]:
+        """Wait until all have ended; answers are right."""
+        found: dict[str, Result] = {}
+
+        def all_ended() -> bool:
+            with suppress(Unavailable):
+                found.update(self.client.fetch_many(ids))
+            return len(found) == len(ids) and all(r.status.is_terminal for r in found.values())
+
+        self.wait(all_ended)
+        for job_id, result in found.items():
+            if result.status is JobState.SUCCEEDED:
+                assert result.text == self._wanted[job_id]
+        return found
+
+    def all_succeed(self, ids: Sequence[str]) -> dict[str, Result]:
+        """Wait until all have succeeded: each with one charge, which one worker has booked."""
+        found = self.ends(ids)
+        assert Counter(r.status for r in found.values()) == {JobState.SUCCEEDED: len(ids)}
+        assert sorted(row["job_id"] for row in self.rows(Charge, ids)) == sorted(ids)
+        assert all(result.charge_usd is not None for result in found.values())
+        charged: Counter[str] = Counter()
+        for row in self.rows(Charge):
+            charged[row["worker_id"]] += row["amount_pusd"]
+        booked = Counter({r["worker_id"]: r["charged_pusd"] for r in self.rows(WorkerTime)})
+        assert +charged == +booked
+        return found
+
+    def rows(self, table: type[Table], ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Rows of a table of the ledger, all or those of some jobs."""
+        model: Any = table
+        key = Job.id if table is Job else getattr(model, "job_id", None)
+        with self.database.read() as connection:
+            found = [dict(row) for row in connection.execute(select(model)).mappings()]
+        if ids is None or key is None:
+            return found
+        wanted = set(ids)
+        return [row for row in found if row[key.key] in wanted]
+
+    def settled(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """All that the ledger says of how jobs ended."""
+        tables = (Job, Attempt, JobResult, Charge)
+        return [sorted(self.rows(t, ids), key=str) for t in tables]
+
+    def attempts(self, ids: Sequence[str]) -> set[int]:
+        """How many attempts of jobs were counted."""
+        return {row["attempts"] for row in self.rows(Job, ids)}
+
+    def outcomes(self, ids: Sequence[str]) -> Counter[str]:
+        """How the claims of jobs ended."""
+        return Counter(row["outcome"] for row in self.rows(Attempt, ids))
+
+    def running_at(self, worker_id: str | None) -> list[str]:
+        """Jobs that this worker holds."""
+        rows = self.rows(Job)
+        return [r["id"] for r in rows if r["state"] == "running" and r["worker_id"] == worker_id]
+
+    def begun(self, ids: Sequence[str]) -> Counter[str]:
+        """How often engines began jobs."""
+        return self._runs(ids, finished=False)
+
+    def finished(self, ids: Sequence[str]) -> Counter[str]:
+        """How often engines came to the end of jobs."""
+        return self._runs(ids, finished=True)
+
+    def log(self, worker: int) -> str:
+        """What a worker has said, in all of its lives."""
+        return self.stack.workers[worker].child.log.read_text(encoding="utf-8")
+
+    @contextmanager
+    def redis(self) -> "Iterator[Redis]":
+        """The broker."""
+        with Redis.from_url(self.stack.redis.url, decode_responses=True) as redis:
+            yield redis
+
+    def waiting(self) -> int:
+        """Messages in the queue."""
+        with self.redis() as redis:
+            return sum(int(redis.llen(queue)) for queue in queues_of(script.TIER))
+
+    def taken(self) -> int:
+        """Messages that some worker has taken and not yet acknowledged."""
+        with self.redis() as redis:
+            return int(redis.hlen("penstock.unacked"))
+
+    def signal(self, worker: int, number: signal.Signals) -> int:
+        """Send a worker a signal; returns its process id."""
+        pid = self.stack.worker_pid(worker)
+        assert pid is not None, f"worker {worker} does not run"
+        os.kill(pid, number)
+        return pid
+
+    def pids(self) -> list[int | None]:
+        """Process ids of the workers."""
+        return [self.stack.worker_pid(number) for number in range(len(self.stack.workers))]
+
+    def names(self) -> set[str | None]:
+        """Under which names the workers claim."""
+        return {self.stack.worker_id(number) for number in range(len(self.stack.workers))}
+
+    def switch_on(self, name: str, value: object = "") -> None:
+        """Let a worker fail in one of the ways that ``worker.py`` knows."""
+        (self.stack.home.parent / name).write_text(str(value))
+
+    def freeze(self, worker: int) -> int:
+        """SIGSTOP, but not in the middle of a transaction; returns the process id."""
+        while True:
+            pid = self.signal(worker, signal.SIGSTOP)
+            time.sleep(2 * _OLD_S)
+            with self.database.read() as connection:
+                if not connection.scalar(_OPEN_TRANSACTIONS, {"old": _OLD_S}):
+                    return pid
+            self.signal(worker, signal.SIGCONT)
+
+    def _runs(self, ids: Sequence[str], *, finished: bool) -> Counter[str]:
+        wanted, runs = set(ids), self.stack.runs
+        lines = runs.read_text(encoding="utf-8").splitlines() if runs.exists() else []
+        found = [json.loads(line) for line in lines]
+        return Counter(
+            line["job_id"]
+            for line in found
+            if line["job_id"] in wanted and line.get("finished", False) is finished
+        )
+
+
+@contextmanager
+def world_of(stack: DrillStack) -> Iterator[World]:
+    """Start a stack, give it a caller, and stop it."""
+    stack.start()
+    try:
+        database = Database(stack.settings.ledger)
+        try:
+            with Client(stack.settings) as client:
+                world = World(stack, client, database)
+                world.wait_ready()
+                yield world
+        finally:
+            database.close()
+    finally:
+        stack.stop()
+
+
+def once_each(ids: Sequence[str]) -> Counter[str]:
+    """Each of these jobs once."""
+    return Counter(dict.fromkeys(ids, 1))
