@@ -4,15 +4,16 @@ import os
 
 import typer
 
-from penstock_producer.cli import dead, jobs, stack
+from penstock_producer.cli import audit, dead, jobs, plan, stack
 from penstock_shared.cli import Home, guarded
 
 app = typer.Typer(
     help="Penstock: prompts in, priced answers out.",
     epilog="First steps: penstock up, then in another terminal: "
     "penstock submit 'What is the capital of France?' --wait 60. "
-    "Exit statuses: 0 done, 1 the job has no answer, 2 wrong usage, 65 bad input, "
-    "66 no such job, 69 ledger or broker away, 73 home in use, 75 still waiting, 78 settings.",
+    "Exit statuses: 0 done, 1 the job has no answer or the books do not add up, 2 wrong usage, "
+    "65 bad input, 66 no such job, 69 ledger or broker away, 73 home in use, 75 still waiting, "
+    "78 settings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -23,7 +24,9 @@ app.command(epilog=jobs.SUBMIT_EXAMPLES)(jobs.submit)
 app.command(epilog=jobs.RESULT_EXAMPLES)(jobs.result)
 app.command(epilog=jobs.STATUS_EXAMPLES)(jobs.status)
 app.command(epilog=jobs.CANCEL_EXAMPLES)(jobs.cancel)
+app.command(epilog=audit.AUDIT_EXAMPLES)(audit.audit)
 app.add_typer(dead.app, name="dead")
+app.add_typer(plan.app, name="plan")
 
 
 @app.callback()

@@ -1,0 +1,88 @@
+"""A config.json of each kind of attention, small enough that vLLM loads it anywhere."""
+
+from typing import Any, Final
+
+_ANY: Final[dict[str, Any]] = {
+    "vocab_size": 256,
+    "hidden_size": 128,
+    "intermediate_size": 128,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 4096,
+    "torch_dtype": "bfloat16",
+    "rms_norm_eps": 1e-5,
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+}
+_GEMMA: Final = {
+    "tie_word_embeddings": True,
+    "head_dim": 32,
+    "num_key_value_heads": 2,
+    "sliding_window": 64,
+    "query_pre_attn_scalar": 32,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "attn_logit_softcapping": None,
+    "final_logit_softcapping": None,
+}
+TINY: Final[dict[str, dict[str, Any]]] = {
+    "grouped-query": {
+        **_ANY,
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "num_key_value_heads": 2,
+    },
+    "multi-query": {
+        **_ANY,
+        "architectures": ["FalconForCausalLM"],
+        "model_type": "falcon",
+        "multi_query": True,
+        "parallel_attn": True,
+        "new_decoder_architecture": False,
+        "bias": False,
+        "alibi": False,
+        "tie_word_embeddings": True,
+    },
+    "sliding-window": {
+        **_ANY,
+        "architectures": ["MistralForCausalLM"],
+        "model_type": "mistral",
+        "num_key_value_heads": 2,
+        "sliding_window": 64,
+    },
+    "half-hybrid": {
+        **_ANY,
+        **_GEMMA,
+        "architectures": ["Gemma2ForCausalLM"],
+        "model_type": "gemma2",
+        "num_hidden_layers": 6,
+    },
+    "uneven-hybrid": {
+        **_ANY,
+        **_GEMMA,
+        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 13,
+        "sliding_window_pattern": 6,
+    },
+    "latent": {
+        **_ANY,
+        "architectures": ["DeepseekV3ForCausalLM"],
+        "model_type": "deepseek_v3",
+        "num_key_value_heads": 4,
+        "moe_intermediate_size": 64,
+        "first_k_dense_replace": 3,
+        "moe_layer_freq": 1,
+        "n_routed_experts": 4,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+        "topk_method": "noaux_tc",
+        "scoring_func": "sigmoid",
+        "q_lora_rank": 64,
+        "kv_lora_rank": 64,
+        "qk_nope_head_dim": 32,
+        "qk_rope_head_dim": 32,
+        "v_head_dim": 32,
+    },
+}
