@@ -124,6 +124,7 @@ class Rig:
             intake=self.intake,
             patience=self.patience,
             max_attempts=3,
+            spent=lambda: self.engine.pulse().spent,
             now_ms=self.clock,
         )
         self.settlements = Settlements(

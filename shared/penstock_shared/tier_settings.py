@@ -9,11 +9,13 @@ from penstock_shared import money
 from penstock_shared.engine_catalogue import catalogue
 from penstock_shared.engine_options import check_devices, check_tier, one_of
 from penstock_shared.speculative_options import check_speculation
-from penstock_shared.words import TaskType
+from penstock_shared.words import Metering, TaskType
 
 FIT_MEMORY: Final = -1  # max_model_len: as long as the KV cache can hold
 _LEAST_LENGTH: Final = 16
-_NOT_OPTIONS: Final = frozenset({"model", "price_per_hour", "task_types", "cpus", "cpu_threads"})
+_NOT_OPTIONS: Final = frozenset(
+    {"model", "price_per_hour", "metering", "task_types", "cpus", "cpu_threads"}
+)
 
 
 class TierSettings(BaseModel):
@@ -28,6 +30,7 @@ class TierSettings(BaseModel):
     model: str = Field(description="folder, hub name, or a built-in toy: penstock-toys/small")
     revision: str | None = None
     price_per_hour: Decimal = Field(ge=0, description="USD for all devices of one worker")
+    metering: Metering = Field(Metering.KV, description="how its price is divided: kv or computed")
     task_types: tuple[TaskType, ...] = Field(tuple(TaskType), min_length=1)
     dtype: str = "auto"
     quantization: str | None = None

@@ -47,6 +47,13 @@ class Source(StrEnum):
         return self is not Source.ENGINE
 
 
+class Metering(StrEnum):
+    """By what the price of an engine's step is divided among the requests in it."""
+
+    KV = "kv"  # tokens held in the KV cache
+    COMPUTED = "computed"  # tokens computed in the step
+
+
 class AttemptOutcome(StrEnum):
     """How one claim ended."""
 

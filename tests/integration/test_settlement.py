@@ -10,6 +10,7 @@ import pytest
 from penstock_shared.ledger import claiming, reading, worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import CacheEntry, Charge, Job, JobResult
+from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState, Source
 from penstock_workers.cache.cache import Cache, Lookup
@@ -86,6 +87,7 @@ class Desk:
                 intake=self.intake,
                 patience=patience,
                 max_attempts=3,
+                spent=lambda: Spent(0, 0),
                 now_ms=clock,
             ),
             engine=RecordingEngine(EngineLimits(4096, 64, None, None)),

@@ -79,6 +79,7 @@ def assemble(
         intake=intake,
         patience=patience,
         max_attempts=settings.worker.max_attempts,
+        spent=lambda: engine.pulse().spent,
         now_ms=clock.now_ms,
     )
     settlements = Settlements(

@@ -62,6 +62,7 @@ def engine_config(tier: TierSettings, started_ns: int) -> EngineConfig:
         options=options,
         environment=environment,
         cpus=cpus,
+        metering=tier.metering,
     )
 
 

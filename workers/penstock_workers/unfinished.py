@@ -6,6 +6,7 @@ from penstock_shared.ledger import claiming, losing, settling
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Account
+from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import JobState
 from penstock_workers.held import Held
 from penstock_workers.intake import Intake
@@ -24,6 +25,7 @@ class Unfinished:
         intake: Intake,
         patience: Patience,
         max_attempts: int,
+        spent: Callable[[], Spent],
         now_ms: Callable[[], int],
     ) -> None:
         self._database = database
@@ -32,6 +34,7 @@ class Unfinished:
         self._intake = intake
         self._patience = patience
         self._max_attempts = max_attempts
+        self._spent = spent
         self._now_ms = now_ms
 
     def give_back(self, claims: Sequence[Claim], cost_pusd: int = 0) -> None:
@@ -43,7 +46,12 @@ class Unfinished:
             return
         self._patience.call(
             lambda: settling.give_back(
-                self._database, self._account, claims, cost_pusd, self._now_ms()
+                self._database,
+                self._account,
+                claims,
+                cost_pusd,
+                self._now_ms(),
+                spent=self._spent(),
             )
         )
         self._held.drop(claims)

@@ -174,7 +174,8 @@ class Worker:
         parts = self._parts
         parts.engine.close()
         try:
-            parts.unfinished.give_back(parts.held.claims())
-            parts.heartbeat.close_books(died=self._died_of is not None)
+            unsettled = parts.held.claims()
+            parts.unfinished.give_back(unsettled)
+            parts.heartbeat.close_books(died=self._died_of is not None or bool(unsettled))
         except PenstockError as error:
             log.warning("the last words are left to a sweep: %s", error)

@@ -65,6 +65,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that only reads, all of it as of one moment."""
+        with self._translated(), self._engine.connect() as raw:
+            # A transaction of SQLite reads as of its beginning anyway.
+            level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            connection = raw.execution_options(**level)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; on SQLite it takes the write lock at once."""
         with self._translated(), self._engine.connect() as raw:

@@ -91,7 +91,7 @@ def settle(
     """Write jobs, results, charges and cache entries in one commit; returns the settled ids.
 
     A claim that is no longer held changes nothing but the books: what it cost is waste. One that
-    was settled before, because the connection broke after the commit, changes nothing at all.
+    was written before, because the connection broke after the commit, changes nothing at all.
     ``spent`` is the meter's word, at least as new as the costs.
     """
     with database.write() as connection:
@@ -100,6 +100,7 @@ def settle(
         others = [s for s in settlements if _hold(s) not in held]
         settled = _booked(connection, {_hold(s): _OUTCOMES[s.state] for s in others})
         late = [s for s in others if _hold(s) not in settled]
+        wasted = sum(_waste(connection, s.claim, s.cost_pusd) for s in late)
         if mine:
             _close(connection, mine, now_ms)
         succeeded = [s for s in mine if s.answer is not None]
@@ -107,24 +108,40 @@ def settle(
             _record(connection, account, succeeded, now_ms)
             _remember(database, connection, account, succeeded, now_ms)
         charged = sum(s.cost_pusd for s in succeeded)
-        wasted = sum(s.cost_pusd for s in [*mine, *late]) - charged
+        wasted += sum(s.cost_pusd for s in mine) - charged
         _book(connection, account, charged, wasted, spent)
     return {job_id for job_id, _ in held | settled}
 
 
 def give_back(
-    database: Database, account: Account, claims: Sequence[Claim], cost_pusd: int, now_ms: int
+    database: Database,
+    account: Account,
+    claims: Sequence[Claim],
+    cost_pusd: int,
+    now_ms: int,
+    *,
+    spent: Spent | None = None,
 ) -> None:
     """Make unfinished jobs claimable again: no attempt counts, and what they cost is waste.
 
-    Their messages are the caller's to return to the queue.
+    The first of them bears it; it is booked once, however often this is tried. Without any, it is
+    waste of the worker alone. Their messages are the caller's to return to the queue.
     """
-    released = {(claim.job_id, claim.fence): AttemptOutcome.RELEASED for claim in claims}
     with database.write() as connection:
-        if _booked(connection, released):  # the connection broke after the commit
-            return
         claiming.release(connection, claims, now_ms)
-        _book(connection, account, 0, cost_pusd, None)
+        wasted = _waste(connection, claims[0], cost_pusd) if claims else cost_pusd
+        _book(connection, account, 0, wasted, spent)
+
+
+def _waste(connection: Connection, claim: Claim, cost_pusd: int) -> int:
+    """Write down what an attempt wasted; returns what was not written down before."""
+    written = connection.execute(
+        update(Attempt)
+        .where(Attempt.job_id == claim.job_id, Attempt.fence == claim.fence)
+        .where(Attempt.waste_pusd == 0)
+        .values(waste_pusd=cost_pusd)
+    )
+    return cost_pusd if written.rowcount else 0
 
 
 def _hold(settlement: Settlement) -> tuple[str, int]:
@@ -253,14 +270,13 @@ def _book(
     wasted_pusd: int,
     spent: Spent | None,
 ) -> None:
-    values: dict[str, Any] = {} if spent is None else worker_time.of_the_living(spent)
     connection.execute(
         update(WorkerTime)
         .where(WorkerTime.worker_id == account.worker_id)
         .values(
             charged_pusd=WorkerTime.charged_pusd + charged_pusd,
             waste_pusd=WorkerTime.waste_pusd + wasted_pusd,
-            **values,
+            **worker_time.of_the_living(spent),
         )
     )
 

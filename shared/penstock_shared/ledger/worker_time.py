@@ -66,7 +66,10 @@ def keep_books(database: Database, worker_id: str, spent: Spent, now_ms: int) ->
 def close_books(
     database: Database, worker_id: str, spent: Spent, now_ms: int, *, died: bool
 ) -> None:
-    """Write down the end; ``died``: what was begun for requests that died with it is lost."""
+    """Write down the end; ``died``: what was begun for requests that died with it is lost.
+
+    That goes for all that nobody settled, also when only the ledger was away at the end.
+    """
     values = {**of_the_living(spent), "seen_ms": now_ms, "ended_ms": now_ms}
     if died:
         values["lost_pusd"] = (
@@ -95,17 +98,20 @@ def close_silent(database: Database, seen_before_ms: int) -> int:
         ).rowcount
 
 
-def of_the_living(spent: Spent) -> dict[str, Any]:
-    """Columns that a worker writes as long as it lives.
+def of_the_living(spent: Spent | None) -> dict[str, Any]:
+    """Columns that a worker writes as long as it lives, whatever it writes.
 
-    A word that was held up on its way must not overwrite a later one.
+    It may have been taken for dead. A word of the meter that was held up on its way must not
+    overwrite a later one; None: it said nothing.
     """
+    alive: dict[str, Any] = {"lost_pusd": 0, "ended_ms": None}
+    if spent is None:
+        return alive
     is_news = WorkerTime.paid_pusd < spent.paid_pusd
     return {
         "paid_pusd": case((is_news, spent.paid_pusd), else_=WorkerTime.paid_pusd),
         "idle_pusd": case((is_news, spent.idle_pusd), else_=WorkerTime.idle_pusd),
-        "lost_pusd": 0,
-        "ended_ms": None,
+        **alive,
     }
 
 

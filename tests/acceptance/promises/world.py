@@ -100,9 +100,16 @@ class World:
         return [row for row in found if row[key.key] in wanted]
 
     def settled(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
-        """All that the ledger says of how jobs ended."""
+        """All that the ledger says of how jobs ended.
+
+        But for the waste of a lost attempt: it is known when its worker comes back, if ever.
+        """
         tables = (Job, Attempt, JobResult, Charge)
-        return [sorted(self.rows(t, ids), key=str) for t in tables]
+        found = [self.rows(table, ids) for table in tables]
+        for row in found[1]:
+            if row["outcome"] == "lost":
+                del row["waste_pusd"]
+        return [sorted(rows, key=str) for rows in found]
 
     def attempts(self, ids: Sequence[str]) -> set[int]:
         """How many attempts of jobs were counted."""

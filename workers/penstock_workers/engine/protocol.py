@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.request import Sampling
+from penstock_shared.words import Metering
 
 
 class EngineConfig(NamedTuple):
@@ -17,6 +18,7 @@ class EngineConfig(NamedTuple):
     options: dict[str, Any]  # keyword arguments of vLLM's EngineArgs
     environment: dict[str, str]
     cpus: tuple[int, ...]
+    metering: Metering = Metering.KV
 
 
 class EngineLimits(NamedTuple):

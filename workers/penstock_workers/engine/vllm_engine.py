@@ -12,6 +12,7 @@ from vllm.v1.engine.llm_engine import LLMEngine
 
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.request import Sampling
+from penstock_shared.words import Metering
 from penstock_workers.engine.meter import Meter
 from penstock_workers.engine.protocol import (
     Completion,
@@ -22,6 +23,7 @@ from penstock_workers.engine.protocol import (
     Pulse,
     Speculation,
 )
+from penstock_workers.engine.weighing import scale_for
 
 
 class VllmEngine:
@@ -37,10 +39,13 @@ class VllmEngine:
         self._limits = _limits_of(self._engine)
         self._scheduler = self._engine.engine_core.engine_core.scheduler
         self._meter = Meter(config.price_per_hour_pusd, config.started_ns)
-        self._meter.advance(time.monotonic_ns(), {})
+        self._scale = scale_for(self._scheduler, Metering(config.metering))
         self._names: dict[str, str] = {}  # vLLM's id of a request -> ours
         self._internal: dict[str, str] = {}
+        self._weights: dict[str, int] = {}  # by vLLM's id, of the requests in the last step
         self._steps = 0
+        self._watch_steps()
+        self._book()
 
     @property
     def limits(self) -> EngineLimits:
@@ -70,18 +75,14 @@ class VllmEngine:
         """Run one step of the engine and book its price; returns what finished in it."""
         outputs = self._engine.step()
         self._steps += 1
-        held = {
-            request.request_id: request.num_computed_tokens for request in self._scheduler.running
-        }
+        self._book()
         ended = [output for output in outputs if output.finished]
-        for output in ended:
-            held[self._internal[output.request_id]] = _tokens_of(output)
-        self._meter.advance(time.monotonic_ns(), {self._names[i]: n for i, n in held.items()})
         return [self._completion(output) for output in ended]
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         """Stop requests; those still in the engine come back with Ending.ABORT."""
         inside = [request_id for request_id in request_ids if request_id in self._internal]
+        self._book()
         self._engine.abort_request(inside)
         return [self._aborted(request_id) for request_id in inside]
 
@@ -92,11 +93,28 @@ class VllmEngine:
 
     def _book_idle(self) -> None:
         if not self._names:
-            self._meter.advance(time.monotonic_ns(), {})
+            self._book()
+
+    def _book(self) -> None:
+        """Book the time up to now to the requests that are inside, by the last step's weights."""
+        weights = self._weights or dict.fromkeys(self._names, 0)
+        self._meter.advance(time.monotonic_ns(), weights)
+
+    def _watch_steps(self) -> None:
+        """Weigh the requests of every step when it was computed, before those that end leave."""
+        update = self._scheduler.update_from_output
+
+        def weigh_and_update(step: Any, *arguments: Any, **named: Any) -> Any:
+            self._note_weights(step)
+            return update(step, *arguments, **named)
+
+        self._scheduler.update_from_output = weigh_and_update
+
+    def _note_weights(self, step: Any) -> None:
+        self._weights = self._scale.weigh(step, self._names)
 
     def _completion(self, output: Any) -> Completion:
         sequence, stats = output.outputs[0], output.metrics
-        self._forget(output.request_id)
         return Completion(
             request_id=output.request_id,
             ending=_ending(sequence.finish_reason),
@@ -106,18 +124,19 @@ class VllmEngine:
             prefill_ms=round((stats.first_token_ts - stats.scheduled_ts) * 1000),
             decode_ms=round((stats.last_token_ts - stats.first_token_ts) * 1000),
             scheduled_ns=round(stats.scheduled_ts * 1e9),
-            cost_pusd=self._meter.close(output.request_id),
+            cost_pusd=self._close(output.request_id),
             speculation=_speculation(sequence.spec_decode_metrics),
         )
 
     def _aborted(self, request_id: str) -> Completion:
-        self._forget(request_id)
-        return Completion(
-            request_id, Ending.ABORT, (), "", 0, 0, 0, 0, self._meter.close(request_id)
-        )
+        return Completion(request_id, Ending.ABORT, (), "", 0, 0, 0, 0, self._close(request_id))
 
-    def _forget(self, request_id: str) -> None:
-        del self._names[self._internal.pop(request_id)]
+    def _close(self, request_id: str) -> int:
+        """Forget a request; returns what it cost, in picodollars."""
+        internal = self._internal.pop(request_id)
+        del self._names[internal]
+        self._weights.pop(internal, None)
+        return self._meter.close(internal)
 
 
 def _limits_of(engine: LLMEngine) -> EngineLimits:
@@ -169,10 +188,6 @@ def _speculation(metrics: Any) -> Speculation | None:
         return None
     accepted = sum(number * steps for number, steps in enumerate(metrics.histogram))
     return Speculation(sum(metrics.histogram), metrics.num_draft_tokens, accepted)
-
-
-def _tokens_of(output: Any) -> int:
-    return len(output.prompt_token_ids) + len(output.outputs[0].token_ids)
 
 
 def _ending(finish_reason: str | None) -> Ending:
