@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from penstock_producer.cli import dead, jobs, stack
+from penstock_producer.cli import cache, dead, jobs, stack
 from penstock_shared.cli import Home, guarded
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command(epilog=jobs.RESULT_EXAMPLES)(jobs.result)
 app.command(epilog=jobs.STATUS_EXAMPLES)(jobs.status)
 app.command(epilog=jobs.CANCEL_EXAMPLES)(jobs.cancel)
 app.add_typer(dead.app, name="dead")
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback()
