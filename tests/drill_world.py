@@ -17,7 +17,7 @@ from penstock_workers.drill import script
 from penstock_workers.drill.history import History
 from penstock_workers.drill.invariants import Facts, check
 from penstock_workers.drill.script import TIER
-from tests.examples import NOW, a_draft, an_answer, claim_some, lose_workers
+from tests.examples import NOW, a_draft, an_answer, claim_some, lose_engines
 
 WORKER: Final = "drill-1"
 CLIENT: Final = "client-0"
@@ -84,8 +84,7 @@ class World:
         return claim
 
     def lose(self, job_id: str) -> None:
-        self.claim(job_id)
-        lose_workers(self.database, now_ms=NOW, max_attempts=LIMIT)
+        lose_engines(self.database, [self.claim(job_id)], max_attempts=LIMIT)
 
     def settle(self, job_id: str, *, cost: int = COST, text: str | None = None) -> None:
         claim = self.claim(job_id)

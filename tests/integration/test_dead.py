@@ -9,25 +9,29 @@ from typing import NamedTuple
 import pytest
 
 from penstock_producer.cli.main import run
-from penstock_shared.ledger import dead, losing, reading, settling, sweeping
+from penstock_shared.ledger import dead, reading, settling, sweeping
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
 from penstock_shared.words import AttemptOutcome, JobState
-from tests.examples import ACCOUNT, LEASE, NOW, accept_some, claim_some, state_of, succeeded
+from tests.examples import (
+    ACCOUNT,
+    LEASE,
+    NOW,
+    accept_some,
+    claim_some,
+    lose_engines,
+    state_of,
+    succeeded,
+)
 
 LATER = NOW + LEASE + 1
 
 
 def kill(database: Database, count: int = 1, *, at_ms: int = NOW, **fields: str) -> list[Claim]:
     """Jobs whose only attempt was lost."""
-    ids = accept_some(database, count, **fields)
-    claims = [
-        claim
-        for number, job_id in enumerate(ids)  # each alone at its worker
-        for claim in claim_some(database, [job_id], worker_id=f"worker-{number}", now_ms=at_ms)
-    ]
-    losing.requeue_lost(database, now_ms=at_ms + LEASE + 1, max_attempts=1)
+    claims = claim_some(database, accept_some(database, count, **fields), now_ms=at_ms)
+    lose_engines(database, claims, now_ms=at_ms + LEASE + 1, max_attempts=1)
     return claims
 
 
@@ -41,7 +45,7 @@ def test_dead_jobs_are_listed_and_those_that_died_last_come_first(database: Data
     assert ids_of(database) == [new.job_id, old.job_id]
     [listed] = dead.dead_jobs(database, limit=1)
     assert (listed.attempts, listed.finished_ms) == (1, LATER + 5)
-    assert listed.error == "lost in each of 1 attempts; the last time: its worker was lost"
+    assert listed.error == "lost in each of 1 attempts; the last time: the engine died"
 
 
 def test_a_list_can_be_of_one_tier_or_tenant(database: Database) -> None:
@@ -77,7 +81,7 @@ def test_the_attempts_of_a_job_tell_its_story(database: Database) -> None:
     dead.retry(database, [claim.job_id])
     claim_some(database, [claim.job_id], now_ms=LATER)
     lost, running = dead.attempts_of(database, claim.job_id)
-    assert (lost.outcome, lost.error) == (AttemptOutcome.LOST, "its worker was lost")
+    assert (lost.outcome, lost.error) == (AttemptOutcome.LOST, "the engine died")
     assert (running.outcome, running.ended_ms) == (AttemptOutcome.CLAIMED, None)
 
 
@@ -136,7 +140,7 @@ def test_the_commands_list_show_retry_and_drop(
     assert first in penstock("list").out
     shown = json.loads(penstock("show", first, "--json").out)
     assert [attempt["outcome"] for attempt in shown["attempts"]] == ["lost"]
-    assert "its worker was lost" in penstock("show", first).out
+    assert "the engine died" in penstock("show", first).out
     assert penstock("retry", first).out == f"{first} queued\n"
     assert json.loads(penstock("drop", "--all", "--json").out)["job_id"] == second
     assert penstock("list").out == "no job is dead\n"

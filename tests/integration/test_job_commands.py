@@ -211,8 +211,16 @@ def test_an_answer_cannot_steer_a_terminal(
 def test_result_says_when_the_answer_came_from_the_cache(
     penstock: Penstock, database: Database
 ) -> None:
-    done = penstock("result", an_answered_job(database, source=Source.SEMANTIC))
-    assert "from the cache (semantic)" in done.err
+    hit = {"source": Source.SEMANTIC, "entry_id": 7, "source_detail": "the same words"}
+    done = penstock("result", an_answered_job(database, saved_pusd=3_500_000, **hit))
+    for fact in ("from the cache (semantic)", "$0.000003500 saved", "entry 7: the same words"):
+        assert fact in done.err
+
+
+def test_result_says_which_entry_was_near(penstock: Penstock, database: Database) -> None:
+    done = penstock("result", an_answered_job(database, near_miss="entry 7: differ in\n\x1b[2J"))
+    assert "near miss: entry 7: differ in [2J" in done.err
+    assert "saved" not in done.err
 
 
 def test_result_as_json_is_one_line(penstock: Penstock, database: Database) -> None:

@@ -15,12 +15,14 @@ from tests.examples import (
     WORKER,
     accept_some,
     claim_some,
+    lose_engines,
     lose_workers,
     rows,
     state_of,
 )
 
 AFTER = NOW + LEASE + 1
+VANISHED = "its worker was lost"
 
 
 def renew(
@@ -42,6 +44,13 @@ def lose(database: Database, claims: list[Claim], *, together: bool = False) -> 
         now_ms=NOW,
         max_attempts=3,
     )
+
+
+def vanish(database: Database, ids: list[str], *, max_attempts: int = 9) -> Lost:
+    """Let workers vanish, each with one job and nothing else."""
+    for number, job_id in enumerate(ids):
+        claim_some(database, [job_id], worker_id=f"worker-{number}")
+    return lose_workers(database, max_attempts=max_attempts)
 
 
 def attempts(database: Database) -> list[Attempt]:
@@ -110,7 +119,7 @@ def test_giving_back_a_claim_that_is_no_longer_held_changes_nothing(database: Da
     claim_some(database, ids, worker_id="another")
     settling.give_back(database, ACCOUNT, old, 0, NOW)
     [row] = rows(database, Job)
-    assert (row.state, row.worker_id, row.attempts) == (JobState.RUNNING, "another", 2)
+    assert (row.state, row.worker_id, row.attempts) == (JobState.RUNNING, "another", 1)
 
 
 def test_a_lease_that_ran_out_puts_the_job_back_into_the_outbox(database: Database) -> None:
@@ -120,10 +129,10 @@ def test_a_lease_that_ran_out_puts_the_job_back_into_the_outbox(database: Databa
     assert sweep(database, AFTER) == (1, 0)
     [row] = rows(database, Job)
     assert (row.state, row.published_ms, row.worker_id) == (JobState.QUEUED, None, None)
-    assert row.attempts == 1
+    assert row.attempts == 0
     [attempt] = attempts(database)
     assert (attempt.outcome, attempt.ended_ms) == (AttemptOutcome.LOST, AFTER)
-    assert attempt.error == "its worker was lost"
+    assert attempt.error == f"{VANISHED}: not counted"
 
 
 def test_who_loses_one_lease_loses_all_and_the_others_keep_theirs(database: Database) -> None:
@@ -163,11 +172,37 @@ def test_the_first_worker_that_vanishes_makes_nobody_suspect(database: Database)
 
 def test_a_suspected_job_that_is_lost_alone_loses_its_attempt(database: Database) -> None:
     ids = accept_some(database, 2)
-    claim_some(database, ids)
-    lose_workers(database, max_attempts=1)
-    claim_some(database, ids[:1])
-    claim_some(database, ids[1:], worker_id="another")
-    assert lose_workers(database, max_attempts=1) == (0, 2)
+    lose(database, claim_some(database, ids), together=True)
+    assert lose_engines(database, claim_some(database, ids), max_attempts=1) == (0, 2)
+
+
+def test_of_the_workers_that_vanish_with_a_job_alone_every_fourth_counts(
+    database: Database,
+) -> None:
+    ids = accept_some(database)
+    seen = []
+    for _ in range(8):
+        assert vanish(database, ids) == (1, 0)
+        seen.append(counted(database)[ids[0]])
+    assert seen == [(0, 0)] * 3 + [(1, 0)] * 4 + [(2, 0)]
+    errors = [attempt.error for attempt in attempts(database)]
+    assert errors == ([f"{VANISHED}: not counted"] * 3 + [VANISHED]) * 2
+
+
+def test_losses_of_other_kinds_are_none_of_the_four(database: Database) -> None:
+    job, company = accept_some(database, 2)
+    vanish(database, [job])
+    claim_some(database, [job, company])
+    lose_workers(database)
+    vanish(database, [job])
+    lose(database, claim_some(database, [job, company]), together=True)
+    lose_engines(database, claim_some(database, [job]))
+    assert counted(database)[job] == (1, 2)
+    vanish(database, [job])
+    assert counted(database)[job] == (1, 2)
+    vanish(database, [job])
+    assert counted(database)[job] == (2, 2)
+    assert counted(database)[company] == (0, 1)
 
 
 def test_a_suspected_job_is_claimed_only_when_asked_for(database: Database) -> None:
@@ -204,8 +239,8 @@ def test_a_job_waits_longer_after_each_loss_and_is_dead_after_the_last(database:
     ids = accept_some(database)
     now, waits = NOW, []
     for _ in range(3):
-        claim_some(database, ids, now_ms=now)
-        requeued, dead = lose_workers(database, now_ms=now, max_attempts=3)
+        held = claim_some(database, ids, now_ms=now)
+        requeued, dead = lose_engines(database, held, now_ms=now, max_attempts=3)
         [row] = rows(database, Job)
         waits.append(None if row.not_before_ms is None else row.not_before_ms - now)
         now = row.not_before_ms or now
@@ -214,15 +249,18 @@ def test_a_job_waits_longer_after_each_loss_and_is_dead_after_the_last(database:
     assert waits[1] is not None
     assert waits[1] > 0
     assert (row.state, row.attempts, row.finished_ms) == (JobState.DEAD, 3, now)
-    assert row.error == "lost in each of 3 attempts; the last time: its worker was lost"
+    assert row.error == "lost in each of 3 attempts; the last time: the engine died"
     assert [a.outcome for a in attempts(database)] == [AttemptOutcome.LOST] * 3
     assert claim_some(database, ids, now_ms=now + 10**9) == []
 
 
 def test_one_sweep_ends_some_and_requeues_the_others(database: Database) -> None:
     ids = accept_some(database, 5)
-    claim_some(database, ids[:1])
-    lose_workers(database)
-    for number, job_id in enumerate(ids):
-        claim_some(database, [job_id], worker_id=f"worker-{number}")
-    assert lose_workers(database, max_attempts=2) == (4, 1)
+    for _ in range(3):
+        vanish(database, ids[:1])
+    assert vanish(database, ids, max_attempts=1) == (4, 1)
+    [dead] = rows(database, Job, Job.state == JobState.DEAD)
+    assert (dead.id, dead.error) == (
+        ids[0],
+        f"lost in each of 1 attempts; the last time: {VANISHED}",
+    )

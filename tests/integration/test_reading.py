@@ -11,7 +11,7 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Settlement
 from penstock_shared.result import Result
 from penstock_shared.words import JobState, Source, TaskType
-from tests.examples import ACCOUNT, NOW, accept_some, an_answer, claim_some, lose_workers, succeeded
+from tests.examples import ACCOUNT, NOW, accept_some, an_answer, claim_some, lose_engines, succeeded
 
 
 def settled(database: Database, settlement_cost: int = 1_234_567, **fields: object) -> Result:
@@ -49,6 +49,7 @@ def test_a_result_has_every_field_of_its_job_answer_and_charge(database: Databas
         decode_ms=10,
         latency_ms=500,
         charge_usd=Decimal("0.000001234567"),
+        saved_usd=Decimal(0),
         attempts=1,
         error=None,
         metadata={"row": 7},
@@ -65,6 +66,24 @@ def test_money_is_written_as_a_plain_number(database: Database) -> None:
     written = json.loads(settled(database, 100).model_dump_json())
     assert written["charge_usd"] == "0.0000000001"
     assert json.loads(settled(database, 0).model_dump_json())["charge_usd"] == "0"
+
+
+def test_a_hit_says_which_entry_answered_and_what_that_saved(database: Database) -> None:
+    [claim] = claim_some(database, accept_some(database))
+    answer = an_answer(source=Source.SEMANTIC, entry_id=7, saved_pusd=1_234_567)
+    settling.settle(database, ACCOUNT, [succeeded(claim, 0, answer=answer)], NOW)
+    result = reading.fetch_one(database, claim.job_id)
+    assert (result.cached, result.entry_id, result.charge_usd) == (True, 7, 0)
+    assert json.loads(result.model_dump_json())["saved_usd"] == "0.000001234567"
+
+
+def test_a_near_miss_says_which_entry_was_near_and_why_it_was_not_served(
+    database: Database,
+) -> None:
+    [claim] = claim_some(database, accept_some(database))
+    answer = an_answer(near_miss="entry 7: differ in \x00")
+    settling.settle(database, ACCOUNT, [succeeded(claim, answer=answer)], NOW)
+    assert reading.fetch_one(database, claim.job_id).near_miss == "entry 7: differ in \ufffd"
 
 
 def test_a_job_that_waits_has_a_state_and_nothing_else(database: Database) -> None:
@@ -106,6 +125,6 @@ def test_a_job_without_an_answer_raises_its_own_error_with_the_reason(
 
 def test_a_dead_job_raises_its_own_error(database: Database) -> None:
     held = claim_some(database, accept_some(database))
-    lose_workers(database, max_attempts=1)
+    lose_engines(database, held, max_attempts=1)
     with pytest.raises(JobDead, match="lost in each of 1"):
         reading.fetch_one(database, held[0].job_id).raise_for_status()

@@ -20,6 +20,8 @@ from penstock_workers.held import Held
 from penstock_workers.intake import Intake, Requeue
 from penstock_workers.patience import Patience
 from penstock_workers.settlement import Settlements
+from penstock_workers.shadows import Shadows
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 from tests.examples import (
     ACCOUNT,
@@ -71,26 +73,43 @@ class Desk:
             encoder=None,
             now_ms=clock,
         )
+        engine = RecordingEngine(EngineLimits(4096, 64, None, None))
+        renderer: Any = WordRenderer()
+        unfinished = Unfinished(
+            database=database,
+            account=ACCOUNT,
+            held=held,
+            intake=self.intake,
+            patience=patience,
+            max_attempts=3,
+            spent=lambda: Spent(0, 0),
+            now_ms=clock,
+        )
+        trials = Trials(
+            database=database,
+            account=ACCOUNT,
+            cache=self.cache,
+            renderer=renderer,
+            shadows=Shadows(self.flights, engine),
+            engine=engine,
+            unfinished=unfinished,
+            patience=patience,
+            explore_share=0,
+            answer_similarity=1,
+            now_ms=clock,
+        )
         self.settlements = Settlements(
             database=database,
             account=ACCOUNT,
             tier=TierSettings(model="a-model", price_per_hour=Decimal(1)),
             intake=self.intake,
             cache=self.cache,
-            renderer=WordRenderer(),  # type: ignore[arg-type]
+            renderer=renderer,
             flights=self.flights,
             held=held,
-            unfinished=Unfinished(
-                database=database,
-                account=ACCOUNT,
-                held=held,
-                intake=self.intake,
-                patience=patience,
-                max_attempts=3,
-                spent=lambda: Spent(0, 0),
-                now_ms=clock,
-            ),
-            engine=RecordingEngine(EngineLimits(4096, 64, None, None)),
+            unfinished=unfinished,
+            trials=trials,
+            engine=engine,
             patience=patience,
             now_ms=clock,
         )

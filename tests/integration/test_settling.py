@@ -57,7 +57,8 @@ def claimed_again(database: Database, held: list[Claim], account: Account) -> li
 
 
 def entry(**changes: Any) -> NewEntry:
-    return NewEntry("key", "partition", "What?", "enc", b"\0" * 8, NOW + 1000)._replace(**changes)
+    new = NewEntry("key", "partition", "What?", "enc", b"\0" * 8, NOW + 1000, "a-model")
+    return new._replace(**changes)
 
 
 def test_a_group_of_answers_is_one_result_and_one_charge_each(database: Database) -> None:
@@ -155,6 +156,7 @@ def test_an_answer_enters_the_cache_in_the_same_commit(database: Database) -> No
     assert (row.key, row.partition, row.question) == ("key", "partition", "What?")
     assert (row.tenant, row.tier, row.text) == ("acme", "small", an_answer().text)
     assert (row.encoder, row.vector, row.charge_pusd) == ("enc", b"\0" * 8, 12)
+    assert (row.model, row.used_ms, row.hits) == ("a-model", NOW + 50, 0)
 
 
 def test_an_entry_with_a_known_key_is_renewed(database: Database) -> None:

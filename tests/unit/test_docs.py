@@ -76,7 +76,7 @@ def test_the_tier_table_of_the_readme_has_every_setting_and_its_default() -> Non
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or value == ():
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -15,7 +15,9 @@ from tests.examples import a_claim, a_completion, a_lookup, succeeded
 
 TIER = TierSettings(model="a-model", revision="r1", quantization="fp8", price_per_hour=Decimal(1))
 HIT = Hit(
-    Entry(7, "key", "partition", "What is a dam?", "A wall.", "stop", 5, 3), Source.EXACT, "same"
+    Entry(7, "key", "partition", "What is a dam?", "A wall.", "stop", 5, 3, 900),
+    Source.EXACT,
+    "same",
 )
 
 
@@ -48,6 +50,7 @@ def test_a_cached_answer_is_the_entrys_and_says_why() -> None:
     assert (answer.text, answer.finish_reason, answer.entry_id) == ("A wall.", "stop", 7)
     assert (answer.source, answer.source_detail) == (Source.EXACT, "same")
     assert (answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens) == (5, 3, 0)
+    assert answer.saved_pusd == 900
     assert (answer.queue_ms, answer.prefill_ms, answer.decode_ms) == (9, 0, 0)
 
 
@@ -68,6 +71,7 @@ def test_those_who_joined_get_the_same_answer_free_and_leave_the_entry_to_the_pa
         assert settlement.answer.text == paid.answer.text
         assert settlement.answer.source is Source.JOINED
         assert "payer" in (settlement.answer.source_detail or "")
+        assert settlement.answer.saved_pusd == 900
 
 
 def test_nobody_joins_a_settlement_without_an_answer() -> None:

@@ -59,7 +59,7 @@ def test_an_unknown_key_names_the_nearest_known_one(
 
 def test_a_key_like_no_other_is_answered_with_all_that_are_known(home: Path) -> None:
     write("[cache]\nqqqqqqqq = 1")
-    assert "known here are capacity, enabled, encoder" in refusal_of(home)
+    assert "known here are answer_similarity, capacity, enabled, encoder" in refusal_of(home)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""The vector index finds what a plain loop finds."""
+"""The vector index finds what a plain loop finds, whatever came and went before."""
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from penstock_shared.errors import SettingsError
 from penstock_workers.cache.vectors import VectorIndex
+from penstock_workers.cache.vectors_exact import ExactShelf, Scratch
 
 DIMENSION = 8
 MOST = 4
@@ -108,3 +111,89 @@ def test_an_empty_index_answers_every_row_with_nothing() -> None:
 def test_no_rows_are_answered_with_nothing() -> None:
     index = filled([Row(1, "p", unit_vectors(1, seed=5)[0])], capacity=10)
     assert index.nearest(np.zeros((0, DIMENSION), np.float32), [], threshold=0.1, most=4) == []
+
+
+@given(
+    st.integers(0, 1000),
+    st.integers(1, 30),
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.integers(0, 40), st.sampled_from(["p", "q", "r"])),
+            st.tuples(st.just("discard"), st.integers(0, 40), st.just("")),
+        ),
+        max_size=120,
+    ),
+)
+def test_after_any_coming_and_going_it_holds_and_finds_what_a_plain_list_does(
+    seed: int, capacity: int, steps: list[tuple[str, int, str]]
+) -> None:
+    vectors = unit_vectors(len(steps) + 1, seed)
+    index, plain = VectorIndex(DIMENSION, capacity), list[Row]()
+    for vector, (step, entry_id, partition) in zip(vectors, steps, strict=False):
+        plain = [row for row in plain if row.entry_id != entry_id]
+        if step == "add":
+            index.add(entry_id, partition, vector)
+            plain = [*plain, Row(entry_id, partition, vector)][-capacity:]
+        else:
+            index.discard([entry_id])
+    assert index.ids() == [row.entry_id for row in plain]
+    assert len(index) == len(plain)
+    for partition in ("p", "q", "r"):
+        [found] = index.nearest(vectors[-1:], [partition], threshold=-0.99, most=MOST)
+        expected = by_loop(plain, Row(-1, partition, vectors[-1]), -0.99)
+        assert [n.entry_id for n in found] == [entry_id for entry_id, _ in expected]
+
+
+def test_an_entry_that_is_discarded_frees_its_place() -> None:
+    vectors = unit_vectors(4, seed=6)
+    index = filled([Row(n, "p", vectors[n]) for n in range(3)], capacity=3)
+    index.discard([1, 99])
+    index.add(3, "p", vectors[3])
+    assert index.ids() == [0, 2, 3]
+    [found] = index.nearest(vectors[1:2], ["p"], threshold=0.999, most=1)
+    assert found == []
+
+
+def test_an_entry_that_is_added_again_is_replaced() -> None:
+    old, new = unit_vectors(2, seed=7)
+    index = filled([Row(1, "p", old), Row(1, "q", new)], capacity=10)
+    assert len(index) == 1
+    found = index.nearest(np.stack([old, new]), ["p", "q"], threshold=0.99, most=4)
+    assert [[n.entry_id for n in group] for group in found] == [[], [1]]
+
+
+def test_of_equally_near_entries_the_oldest_comes_first() -> None:
+    [vector] = unit_vectors(1, seed=8)
+    index = filled([Row(n, "p", vector) for n in (5, 3, 9)], capacity=10)
+    [found] = index.nearest(vector[None], ["p"], threshold=0.9, most=4)
+    assert [n.entry_id for n in found] == [3, 5, 9]
+
+
+def test_more_questions_than_one_product_takes_are_all_answered() -> None:
+    vectors = unit_vectors(50, seed=9)
+    index = filled([Row(n, "pq"[n % 2], vectors[n]) for n in range(50)], capacity=50)
+    found = index.nearest(vectors, ["pq"[n % 2] for n in range(50)], threshold=0.999, most=1)
+    assert [group[0].entry_id for group in found] == list(range(50))
+
+
+def test_memory_is_given_back_when_a_partition_empties() -> None:
+    shelf = ExactShelf(DIMENSION, 1000, Scratch())
+    for n, vector in enumerate(unit_vectors(1000, seed=10)):
+        shelf.add(n, vector)
+    for n in range(995):
+        shelf.discard(n)
+    assert sorted(shelf.ids) == list(range(995, 1000))
+    base = shelf.vectors.base
+    assert base is not None
+    assert len(base) < 4 * 5
+
+
+def test_an_index_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="one entry"):
+        VectorIndex(DIMENSION, 0)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(SettingsError, match="pip install faiss-cpu"):
+        VectorIndex(DIMENSION, 10, "faiss")

@@ -39,7 +39,9 @@ from penstock_workers.models import engine_config
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
+from penstock_workers.shadows import Shadows
 from penstock_workers.sweeper import Sweeper
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 from penstock_workers.worker import Parts, Worker
 
@@ -82,6 +84,19 @@ def assemble(
         spent=lambda: engine.pulse().spent,
         now_ms=clock.now_ms,
     )
+    trials = Trials(
+        database=database,
+        account=account,
+        cache=cache,
+        renderer=renderer,
+        shadows=Shadows(flights, engine),
+        engine=engine,
+        unfinished=unfinished,
+        patience=patience,
+        explore_share=settings.cache.explore_share,
+        answer_similarity=settings.cache.answer_similarity,
+        now_ms=clock.now_ms,
+    )
     settlements = Settlements(
         database=database,
         account=account,
@@ -92,6 +107,7 @@ def assemble(
         flights=flights,
         held=held,
         unfinished=unfinished,
+        trials=trials,
         engine=engine,
         patience=patience,
         now_ms=clock.now_ms,
@@ -109,6 +125,7 @@ def assemble(
         flights=flights,
         engine=engine,
         settlements=settlements,
+        shadows=trials.shadows,
         now_ms=clock.now_ms,
     )
     return Worker(
@@ -130,6 +147,7 @@ def assemble(
                 flights=flights,
                 engine=engine,
                 settlements=settlements,
+                trials=trials,
                 unfinished=unfinished,
                 patience=patience,
                 now_ms=clock.now_ms,
@@ -138,6 +156,7 @@ def assemble(
             flights=flights,
             engine=engine,
             settlements=settlements,
+            trials=trials,
             unfinished=unfinished,
             heartbeat=heartbeat,
             sweeper=Sweeper(
@@ -146,6 +165,7 @@ def assemble(
                 app=app,
                 tiers=list(settings.tiers),
                 settings=settings.worker,
+                cache_capacity=settings.cache.capacity,
                 may_judge=heartbeat.may_judge,
                 now_ms=clock.now_ms,
             ),
@@ -180,13 +200,14 @@ def _open_books(database: Database, worker_id: str, tier: str, settings: Setting
 
 
 def _cache(database: Database, settings: Settings, tier: str) -> Cache:
-    wanted = settings.cache.enabled and settings.cache.semantic
+    wanted = settings.cache
+    is_semantic = wanted.enabled and wanted.semantic
     cache = Cache(
         database,
-        settings.cache,
+        wanted,
         tier=tier,
         identity=settings.tiers[tier].identity(),
-        encoder=Encoder.load(settings.cache.encoder) if wanted else None,
+        encoder=Encoder.load(wanted.encoder, wanted.encoder_backend) if is_semantic else None,
         now_ms=clock.now_ms,
     )
     cache.refresh()

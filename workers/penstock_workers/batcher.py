@@ -1,6 +1,5 @@
 """The way of a job through a worker, from the queue to the engine."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -10,6 +9,7 @@ from penstock_shared.ledger import claiming
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.words import JobState
+from penstock_workers.boarding import engine_request
 from penstock_workers.cache.cache import Cache, Lookup
 from penstock_workers.engine.protocol import Engine, EngineRequest
 from penstock_workers.flights import Flights
@@ -19,6 +19,7 @@ from penstock_workers.patience import Patience
 from penstock_workers.quarantine import Quarantine, Suspect
 from penstock_workers.rendering import Renderer
 from penstock_workers.settlement import Settlements
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Batcher:
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        trials: Trials,
         unfinished: Unfinished,
         patience: Patience,
         now_ms: Callable[[], int],
@@ -60,6 +62,7 @@ class Batcher:
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._trials = trials
         self._unfinished = unfinished
         self._patience = patience
         self._now_ms = now_ms
@@ -70,6 +73,7 @@ class Batcher:
         while (job_ids := self._next_batch()) is not None:
             try:
                 claims = self._claim(job_ids)
+                self._allow_shadows()
                 self._admit_suspects()
                 self._admit(claims)
             except Exception:
@@ -87,11 +91,16 @@ class Batcher:
 
     def _next_batch(self) -> Sequence[str] | None:
         """Wait for jobs, and look after those in quarantine meanwhile; None when it is over."""
+        self._allow_shadows()
         if not len(self._quarantine):
             return self._intake.next_batch(self._has_room)
         if self._quarantine.wants_silence:
             return None if self._intake.wait_closed(_LOOK_S) else []
         return self._intake.next_batch(self._has_room, timeout_s=_LOOK_S)
+
+    def _allow_shadows(self) -> None:
+        """Nobody whom no caller waits for flies beside a suspect."""
+        self._trials.shadows.allow(allowed=not len(self._quarantine))
 
     def _admit_suspects(self) -> None:
         """Admit those whose turn it is; one that runs alone is waited for."""
@@ -107,11 +116,15 @@ class Batcher:
             return
         try:
             lookups = self._patience.call(lambda: self._cache.lookup(claims))
-            misses = [lookup for lookup in lookups if not lookup.hit]
-            self._engine.submit([r for lookup in misses if (r := self._board(lookup))])
-            self._settlements.add_hits([lookup for lookup in lookups if lookup.hit])
+            hits = [lookup for lookup in lookups if lookup.hit]
+            boarding = [r for lookup in lookups if not lookup.hit and (r := self._board(lookup))]
+            self._trials.shadows.make_room()
+            self._engine.submit(boarding)
+            self._settlements.add_hits(hits)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one job's fault
             self._admit_singly(claims, error)
+        else:
+            self._trials.explore(hits)
 
     def _admit_singly(self, claims: Sequence[Claim], error: Exception) -> None:
         """One bad job must not fail its batch: alone it loses an attempt, the others go on."""
@@ -162,13 +175,17 @@ class Batcher:
             return None
         request = lookup.claim.request
         try:
-            token_ids = self._renderer.render(request, self._engine.limits.max_model_len)
+            boarding = engine_request(
+                lookup.claim.job_id,
+                request,
+                self._renderer,
+                max_model_len=self._engine.limits.max_model_len,
+            )
         except InvalidRequest as error:
             self._settlements.add_failure(lookup, str(error))
             return None
-        self._flights.start(lookup, len(token_ids))
-        salt = hashlib.sha256(request.tenant.encode()).hexdigest()[:16]
-        return EngineRequest(lookup.claim.job_id, token_ids, request.sampling, salt)
+        self._flights.start(lookup, len(boarding.prompt_token_ids))
+        return boarding
 
     def _has_room(self) -> bool:
         return len(self._flights) < self._engine.limits.max_num_seqs

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from penstock_shared.cli import Home, guarded, settings_of
 from penstock_shared.errors import SettingsError
+from penstock_workers.cache.cli import app as cache
 from penstock_workers.drill import cli as drill_cli
 from penstock_workers.evals.cli import app as evals
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(evals, name="eval")
+app.add_typer(cache, name="cache")
 app.command(epilog=drill_cli.EXAMPLE)(drill_cli.drill)
 out = Console()
 err = Console(stderr=True)

@@ -18,6 +18,7 @@ from penstock_workers.engine.protocol import Engine
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
 from penstock_workers.settlement import Settlements
+from penstock_workers.shadows import Shadows
 
 log = logging.getLogger(__name__)
 _TICK_S: Final = 0.5
@@ -46,6 +47,7 @@ class Heartbeat:
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        shadows: Shadows,
         now_ms: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +58,7 @@ class Heartbeat:
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._shadows = shadows
         self._now_ms = now_ms
         self._clock = clock
         self._stopped = threading.Event()
@@ -72,7 +75,13 @@ class Heartbeat:
         self._beat_at = self._clock()  # the engine has loaded meanwhile
         tick_s = min(_TICK_S, self._life.heartbeat_s or _TICK_S)
         while not self._stopped.wait(tick_s):
-            for part in (self._end_overdue, self._ask_ledger, self._refresh, self._write_health):
+            for part in (
+                self._end_overdue,
+                self._ask_ledger,
+                self._cache.refresh,
+                self._shadows.board,
+                self._write_health,
+            ):
                 self._survive(part)
 
     def stop(self) -> None:
@@ -146,9 +155,6 @@ class Heartbeat:
         """Between two beats; after a longer one our own leases may have run out."""
         lease_s = self._life.lease_ms / 1000
         return max(lease_s / 2, lease_s - 2 * self._life.heartbeat_s)
-
-    def _refresh(self) -> None:
-        self._cache.refresh()
 
     def _end_overdue(self) -> None:
         now = self._now_ms()

@@ -3,16 +3,29 @@
 from collections.abc import Sequence
 
 from penstock_shared.ledger.settling import Answer, Settlement
+from penstock_shared.request import Request
 from penstock_shared.speculative_options import method_of
 from penstock_shared.tier_settings import TierSettings
 from penstock_shared.words import JobState, Source
 from penstock_workers.cache.cache import Hit
 from penstock_workers.engine.protocol import Completion
 from penstock_workers.flights import Passenger
+from penstock_workers.rendering import Renderer
+
+
+def text_of(completion: Completion, request: Request, renderer: Renderer) -> str:
+    """The engine writes text only where there are stop strings; else it is decoded here."""
+    return completion.text if request.sampling.stop else renderer.decode(completion.token_ids)
 
 
 def engine_answer(
-    tier: TierSettings, completion: Completion, text: str, *, prompt_tokens: int, queue_ms: int
+    tier: TierSettings,
+    completion: Completion,
+    text: str,
+    *,
+    prompt_tokens: int,
+    queue_ms: int,
+    near_miss: str | None = None,
 ) -> Answer:
     """The answer that the engine gave."""
     config = tier.speculative_config
@@ -30,16 +43,17 @@ def engine_answer(
         queue_ms=max(0, queue_ms),
         prefill_ms=completion.prefill_ms,
         decode_ms=completion.decode_ms,
+        near_miss=near_miss,
     )
 
 
 def cached_answer(tier: TierSettings, hit: Hit, *, queue_ms: int) -> Answer:
     """The answer that the cache gave."""
-    entry, source, reason = hit
+    entry = hit.entry
     return Answer(
         text=entry.text,
         finish_reason=entry.finish_reason,
-        source=source,
+        source=hit.source,
         model=tier.model,
         revision=tier.revision,
         quantization=tier.quantization,
@@ -50,8 +64,9 @@ def cached_answer(tier: TierSettings, hit: Hit, *, queue_ms: int) -> Answer:
         queue_ms=max(0, queue_ms),
         prefill_ms=0,
         decode_ms=0,
-        source_detail=reason,
+        source_detail=hit.reason,
         entry_id=entry.entry_id,
+        saved_pusd=entry.charge_pusd,
     )
 
 
@@ -60,8 +75,15 @@ def joined(passengers: Sequence[Passenger], paid: Settlement) -> list[Settlement
     if paid.answer is None:
         return []
     detail = f"same prompt as job {paid.claim.job_id}, which was in the engine"
-    answer = paid.answer._replace(source=Source.JOINED, source_detail=detail)
-    return [Settlement(p.lookup.claim, JobState.SUCCEEDED, 0, answer) for p in passengers]
+    answer = paid.answer._replace(
+        source=Source.JOINED, source_detail=detail, saved_pusd=paid.cost_pusd
+    )
+    return [
+        Settlement(
+            p.lookup.claim, JobState.SUCCEEDED, 0, answer._replace(near_miss=p.lookup.near_miss)
+        )
+        for p in passengers
+    ]
 
 
 def failed(passengers: Sequence[Passenger], error: str | None, cost_pusd: int) -> list[Settlement]:

@@ -19,6 +19,7 @@ from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Settlements:
         flights: Flights,
         held: Held,
         unfinished: Unfinished,
+        trials: Trials,
         engine: Engine,
         patience: Patience,
         now_ms: Callable[[], int],
@@ -62,6 +64,7 @@ class Settlements:
         self._flights = flights
         self._held = held
         self._unfinished = unfinished
+        self._trials = trials
         self._engine = engine
         self._patience = patience
         self._now_ms = now_ms
@@ -79,6 +82,7 @@ class Settlements:
             if lookup.hit is not None:
                 queue_ms = self._now_ms() - lookup.claim.created_ms
                 answer = outcomes.cached_answer(self._tier, lookup.hit, queue_ms=queue_ms)
+                self._cache.served(lookup.hit.entry.entry_id)
                 self._ended.put(Settlement(lookup.claim, JobState.SUCCEEDED, 0, answer))
 
     def add_failure(self, lookup: Lookup, error: str) -> None:
@@ -162,6 +166,8 @@ class Settlements:
     def _settlements_of(self, ended: Completion | Settlement) -> list[Settlement]:
         if isinstance(ended, Settlement):
             return [ended]
+        if self._trials.ended(ended):
+            return []
         passengers = self._flights.land(ended.request_id)
         if passengers and ended.ending.is_answer:
             try:
@@ -180,8 +186,7 @@ class Settlements:
         """The first passenger pays for the completion and stores it; the others join for free."""
         first, *others = passengers
         claim = first.lookup.claim
-        has_text = bool(claim.request.sampling.stop)
-        text = completion.text if has_text else self._renderer.decode(completion.token_ids)
+        text = outcomes.text_of(completion, claim.request, self._renderer)
         in_engine_ms = (time.monotonic_ns() - completion.scheduled_ns) // 1_000_000
         answer = outcomes.engine_answer(
             self._tier,
@@ -189,8 +194,11 @@ class Settlements:
             text,
             prompt_tokens=first.prompt_tokens,
             queue_ms=self._now_ms() - in_engine_ms - claim.created_ms,
+            near_miss=first.lookup.near_miss,
         )
-        entry = self._cache.new_entry(first.lookup) if completion.ending is Ending.STOP else None
+        is_whole = completion.ending is Ending.STOP
+        entry = self._cache.new_entry(first.lookup, model=self._tier.model) if is_whole else None
+        self._trials.held_back(first.lookup, text)
         cost = completion.cost_pusd
         paid = Settlement(claim, JobState.SUCCEEDED, cost, answer, entry=entry)
         return [paid, *outcomes.joined(others, paid)]

@@ -9,7 +9,7 @@ from celery import Celery
 
 from penstock_shared.broker import Publisher, oldest_waiting
 from penstock_shared.errors import Unavailable
-from penstock_shared.ledger import accepting, losing, sweeping, worker_time
+from penstock_shared.ledger import accepting, cache_entries, losing, sweeping, worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import WorkerSettings
 
@@ -18,6 +18,7 @@ _PAGE: Final = 1_000
 _PAGES: Final = 20  # the rest is for the next sweep
 _OLDEST: Final = 16
 _GRACE_MS: Final = 2_000  # a client publishes its own jobs within this time
+_TRIM_MS: Final = 60_000
 
 
 class Sweeper:
@@ -31,6 +32,7 @@ class Sweeper:
         app: Celery,
         tiers: Sequence[str],
         settings: WorkerSettings,
+        cache_capacity: int,
         may_judge: Callable[[], bool],
         now_ms: Callable[[], int],
     ) -> None:
@@ -40,9 +42,11 @@ class Sweeper:
         self._publisher = Publisher(app)
         self._tiers = tiers
         self._settings = settings
+        self._cache_capacity = cache_capacity
         self._may_judge = may_judge
         self._now_ms = now_ms
         self._stopped = threading.Event()
+        self._trimmed_ms = 0
 
     def run(self) -> None:
         """Sweep until stopped."""
@@ -76,6 +80,9 @@ class Sweeper:
             log.info(
                 "swept: %d expired, %d lost by the broker, %d published", expired, lost, published
             )
+        if now - self._trimmed_ms >= _TRIM_MS:
+            self._trimmed_ms = now
+            self._trim_cache(now)
         return published
 
     def _requeue_lost(self, now: int) -> int:
@@ -103,6 +110,20 @@ class Sweeper:
         return sweeping.reopen_lost(
             self._database, tier, published_before_ms=before, limit=_PAGE * _PAGES
         )
+
+    def _trim_cache(self, now: int) -> None:
+        """Delete cached answers that have expired, and what a tier has beyond its capacity."""
+        for tier in self._tiers:
+            for _ in range(_PAGES):
+                gone = cache_entries.trim(
+                    self._database,
+                    tier=tier,
+                    capacity=self._cache_capacity,
+                    now_ms=now,
+                    limit=_PAGE,
+                )
+                if gone < _PAGE or self._stopped.is_set():
+                    break
 
     def _publish_outbox(self) -> int:
         published = 0

@@ -29,6 +29,7 @@ from penstock_workers.patience import Patience
 from penstock_workers.settlement import Settlements
 from penstock_workers.sweeper import Sweeper
 from penstock_workers.task import register
+from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     flights: Flights
     engine: EngineProcess
     settlements: Settlements
+    trials: Trials
     unfinished: Unfinished
     heartbeat: Heartbeat
     sweeper: Sweeper
@@ -75,6 +77,7 @@ class Worker:
         named = {
             "admission": parts.batcher.run,
             "settlement": parts.settlements.run,
+            "trials": parts.trials.run,
             "heartbeat": parts.heartbeat.run,
             "sweeper": parts.sweeper.run,
             "keeper": parts.keeper.run,
@@ -122,6 +125,7 @@ class Worker:
         """Intake stops at once; what ends within drain_s is settled, the rest goes back."""
         parts = self._parts
         log.info("draining: %d jobs in hand, %d go back", len(parts.held), parts.intake.close())
+        parts.trials.shadows.close()
         end = time.monotonic() + parts.settings.worker.drain_s
         while len(parts.held) and time.monotonic() < end:
             if delivery.is_hurried or self._died_of is not None:
@@ -129,7 +133,7 @@ class Worker:
             time.sleep(_TICK_S)
         parts.engine.abort(parts.flights.ids())
         end = time.monotonic() + (_JOIN_S if self._died_of is None else _SETTLE_S)
-        while len(parts.intake) and time.monotonic() < end:
+        while (len(parts.intake) or parts.trials.shadows.inside) and time.monotonic() < end:
             if self._died_of is not None:  # it had not begun these, and will not end them
                 parts.unfinished.give_back([claim for _, claim in self._landed()])
             time.sleep(_TICK_S)
@@ -143,7 +147,9 @@ class Worker:
         landed = self._landed()
         flights = {flight_id for flight_id, _ in landed}
         claims = [claim for _, claim in landed]
-        parts.unfinished.lose(claims, reason, together=len(flights) > 1)
+        together = len(flights) + parts.trials.shadows.flying > 1
+        parts.trials.shadows.forget()
+        parts.unfinished.lose(claims, reason, together=together)
         self._die_of(reason)
 
     def _landed(self) -> list[tuple[str, Claim]]:
@@ -161,9 +167,12 @@ class Worker:
         parts.intake.close()
         for part in (parts.settlements, parts.sweeper, parts.keeper):
             part.stop()
-        *others, heartbeat = sorted(threads, key=lambda thread: thread.name == "heartbeat")
-        for thread in others:
+        named = {thread.name: thread for thread in threads}
+        heartbeat, trials = named.pop("heartbeat"), named.pop("trials")
+        for thread in named.values():
             thread.join(_JOIN_S)
+        parts.trials.stop()  # after what it gets its work from
+        trials.join(_JOIN_S)
         parts.heartbeat.stop()  # the last one: leases are renewed to the end
         heartbeat.join(_JOIN_S)
         parts.patience.give_up()

@@ -1,23 +1,19 @@
 """``penstock dead list | show | retry | drop``: jobs of which every attempt was lost."""
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from penstock_producer.cli.facts import open_ledger, print_json
 from penstock_shared import clock, money
-from penstock_shared.cli import settings_of
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.ledger import dead as ledger
 from penstock_shared.ledger import reading
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.migrate import check_schema
 
 app = typer.Typer(
     help="Jobs that died: every attempt was lost. Look at them, then retry or drop them.",
@@ -42,11 +38,11 @@ def show_list(
     as_json: AsJson = False,
 ) -> None:
     """List dead jobs, those that died last first."""
-    with _ledger() as database:
+    with open_ledger() as database:
         found = ledger.dead_jobs(database, tier=tier, tenant=tenant, limit=limit)
     if as_json:
         for job in found:
-            _print_json(job._asdict())
+            print_json(job._asdict())
         return
     table = Table("died", "tier", "task type", "tenant", "attempts", "why")
     table.add_column("job", no_wrap=True)
@@ -60,11 +56,11 @@ def show_list(
 @app.command(epilog="Example: penstock dead show JOB")
 def show(job_id: Annotated[str, typer.Argument(metavar="JOB")], as_json: AsJson = False) -> None:
     """Show what became of each attempt of a job; its prompt stays in the ledger."""
-    with _ledger() as database:
+    with open_ledger() as database:
         job = reading.fetch_one(database, job_id)
         attempts = ledger.attempts_of(database, job_id)
     if as_json:
-        _print_json(
+        print_json(
             {
                 **job.model_dump(mode="json", include={"job_id", "status", "tier", "error"}),
                 "attempts": [attempt._asdict() for attempt in attempts],
@@ -122,7 +118,7 @@ def _change(
     every, tier, tenant = choice
     if bool(job_ids) == every:
         raise InvalidRequest("name jobs, or say --all")
-    with _ledger() as database:
+    with open_ledger() as database:
         if every:
             listed = ledger.dead_jobs(database, tier=tier, tenant=tenant, limit=EVERY)
             chosen = [job.job_id for job in listed]
@@ -132,7 +128,7 @@ def _change(
         changed = change(database, chosen)
     for job_id in changed:
         if as_json:
-            _print_json({"job_id": job_id, "status": state})
+            print_json({"job_id": job_id, "status": state})
         else:
             out.print(f"{job_id} {state}", markup=False, soft_wrap=True)
     if not changed:
@@ -146,17 +142,3 @@ def _check_dead(database: Database, job_ids: list[str]) -> None:
             raise InvalidRequest(
                 f"job {job_id} is {job.status.value}, not dead; nothing was changed"
             )
-
-
-@contextmanager
-def _ledger() -> Iterator[Database]:
-    database = Database(settings_of().ledger)
-    try:
-        check_schema(database)
-        yield database
-    finally:
-        database.close()
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")

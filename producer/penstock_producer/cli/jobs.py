@@ -1,6 +1,5 @@
 """``penstock submit | result | status | cancel``."""
 
-import json
 import sys
 from typing import Annotated, Any, Final
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from penstock_producer.cli.facts import harmless, on_one_line, print_json
 from penstock_producer.client import Client, Job
 from penstock_shared.cli import settings_of
 from penstock_shared.errors import InvalidRequest, JobNotSucceeded, PenstockError, ResultTimeout
@@ -22,7 +22,6 @@ SUBMIT_EXAMPLES: Final = (
 RESULT_EXAMPLES: Final = "Example: penstock result JOB --wait 30 --json"
 STATUS_EXAMPLES: Final = "Example: penstock status JOB1 JOB2"
 CANCEL_EXAMPLES: Final = "Example: penstock cancel JOB"
-_CONTROLS: Final = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -95,7 +94,7 @@ def status(
         found = [client.fetch(job_id) for job_id in job_ids]
     if as_json:
         for each in found:
-            _print_json({"job_id": each.job_id, "status": each.status, "tier": each.tier})
+            print_json({"job_id": each.job_id, "status": each.status, "tier": each.tier})
         return
     table = Table("status", "tier", "attempts", "why this tier")
     table.add_column("job", no_wrap=True)
@@ -113,7 +112,7 @@ def cancel(
         for job_id in job_ids:
             state = client.cancel(job_id)
             if as_json:
-                _print_json({"job_id": job_id, "status": state})
+                print_json({"job_id": job_id, "status": state})
             elif state.is_terminal:
                 out.print(f"{job_id} {state.value}", markup=False, soft_wrap=True)
             else:
@@ -132,7 +131,7 @@ def _show(client: Client, job: Job, wait: float | None, *, as_json: bool) -> Non
         failure = error
         found = client.fetch(job.id)
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
     else:
         _print_result(found)
     if failure is not None:
@@ -153,17 +152,22 @@ def _print_result(found: Result) -> None:
             f"{(found.latency_ms or 0) / 1000:.2f} s",
             f"${found.charge_usd:.9f}",
         ]
-    err.print("[dim]" + escape(" · ".join(facts)) + "[/]")
+    if found.saved_usd:
+        facts.append(f"${found.saved_usd:.9f} saved")
+    lines = [" · ".join(facts)]
+    if found.source_detail is not None:
+        entry = "" if found.entry_id is None else f"entry {found.entry_id}: "
+        lines.append(entry + found.source_detail)
+    if found.near_miss is not None:
+        lines.append(f"near miss: {found.near_miss}")
+    for line in lines:
+        err.print("[dim]" + escape(on_one_line(line)) + "[/]")
 
 
 def _print_text(text: str) -> None:
     """To the letter, except that a model may not steer a terminal."""
-    shown = text.translate(_CONTROLS) if sys.stdout.isatty() else text
+    shown = harmless(text) if sys.stdout.isatty() else text
     sys.stdout.write(shown + "\n")
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
 
 
 def _read_stdin() -> str:

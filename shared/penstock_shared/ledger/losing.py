@@ -2,8 +2,10 @@
 
 A job that was lost alone may be what killed it: its attempt counts, and after the last one it is
 dead. Of jobs that were lost together at most one is to blame, so that no attempt counts; each is
-suspected, and runs with fewer beside it from now on, until it succeeds or is lost alone. The first
-time that a worker vanishes with a job, nobody is suspected yet.
+suspected, and runs with fewer beside it from now on, until it succeeds or is lost alone.
+
+Prompts run in engines, and workers vanish for many reasons: the first time that one vanishes with
+a job, nobody is suspected, and it takes four that vanish with nothing else to count as an attempt.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,9 @@ from penstock_shared.words import AttemptOutcome, JobState
 
 _BACKOFF_MS: Final = 1_000
 _ALWAYS: Final = true()
+_VANISHED: Final = "its worker was lost"
+_TOGETHER: Final = "together with others"
+_VANISHED_AN_ATTEMPT: Final = 4
 _IS_RUNNING = is_in(JobState.RUNNING)
 
 
@@ -45,14 +50,15 @@ def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
         for worker_id in silent:
             its_own = Job.worker_id == worker_id
             count = connection.scalar(select(func.count()).where(_IS_RUNNING, its_own)) or 0
+            # A worker that froze in a transaction still has its rows: the next sweep.
+            losses = _read(connection, its_own, skip_locked=True)
             outcomes.append(
                 _lose(
                     connection,
-                    # A worker that froze in a transaction still has its rows: the next sweep.
-                    _read(connection, its_own, skip_locked=True),
-                    reason="its worker was lost",
+                    losses,
+                    reason=_VANISHED,
                     together=count > 1,
-                    # Workers vanish for many reasons, and prompts run in their engines.
+                    counts=count == 1 and _is_an_attempt(connection, losses),
                     suspicious=Job.fence > 1,
                     now_ms=now_ms,
                     max_attempts=max_attempts,
@@ -79,9 +85,21 @@ def lose(
             [loss for loss in running if loss.fence == fences[loss.job_id]],
             reason=reason,
             together=together,
+            counts=not together,
             now_ms=now_ms,
             max_attempts=max_attempts,
         )
+
+
+def _is_an_attempt(connection: Connection, losses: Sequence[_Loss]) -> bool:
+    """Whether enough workers have vanished with this job alone to hold it against the job."""
+    alone = select(func.count()).where(
+        Attempt.job_id.in_([loss.job_id for loss in losses]),
+        Attempt.error.startswith(_VANISHED),
+        Attempt.error.not_like(f"%{_TOGETHER}%"),
+    )
+    before = connection.scalar(alone) or 0
+    return before % _VANISHED_AN_ATTEMPT == _VANISHED_AN_ATTEMPT - 1
 
 
 def _read(
@@ -98,15 +116,15 @@ def _lose(
     *,
     reason: str,
     together: bool,
+    counts: bool,
     now_ms: int,
     max_attempts: int,
     suspicious: ColumnElement[bool] = _ALWAYS,
 ) -> Lost:
-    if together:
-        reason = f"{reason}, together with others: not counted"
-    _close_attempts(connection, losses, reason, now_ms)
-    if together:
-        more = case((suspicious, 1), else_=0)
+    reason = f"{reason}, {_TOGETHER}" if together else reason
+    _close_attempts(connection, losses, reason if counts else f"{reason}: not counted", now_ms)
+    if not counts:
+        more = case((suspicious, 1), else_=0) if together else 0
         _requeue(connection, losses, attempts=Job.attempts - 1, suspicion=Job.suspicion + more)
         return Lost(len(losses), 0)
     dead = [loss for loss in losses if loss.attempts >= max_attempts]

@@ -32,6 +32,8 @@ _ANSWER_COLUMNS = (
     "finish_reason",
     "source",
     "source_detail",
+    "entry_id",
+    "near_miss",
     "model",
     "revision",
     "quantization",
@@ -51,6 +53,7 @@ def fetch(database: Database, job_ids: Sequence[str]) -> dict[str, Result]:
         select(
             *_JOB_COLUMNS,
             *(getattr(JobResult, column) for column in _ANSWER_COLUMNS),
+            JobResult.saved_pusd,
             Charge.amount_pusd,
         )
         .outerjoin(JobResult, JobResult.job_id == Job.id)
@@ -86,6 +89,7 @@ def _result(row: Any) -> Result:
         error=row.error,
         latency_ms=row.finished_ms - row.created_ms if done else None,
         charge_usd=None if row.amount_pusd is None else money.to_usd(row.amount_pusd),
+        saved_usd=None if row.saved_pusd is None else money.to_usd(row.saved_pusd),
         metadata=json.loads(row.request).get("metadata", {}),
         **{column: getattr(row, column) for column in _ANSWER_COLUMNS},
     )

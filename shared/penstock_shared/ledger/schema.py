@@ -6,6 +6,7 @@ Times are milliseconds since 1970 (``_ms``), money is picodollars (``_pusd``).
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -18,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from penstock_shared.ids import MAX_JOB_ID_CHARS
-from penstock_shared.words import JobState
+from penstock_shared.words import JobState, Source
 
 Id = String(MAX_JOB_ID_CHARS)
 Label = String(200)
@@ -114,6 +115,15 @@ class JobResult(Table):
     prefill_ms: Mapped[int]
     decode_ms: Mapped[int]
     created_ms: Mapped[int]
+    # what the answer that it got for nothing cost when it was made
+    saved_pusd: Mapped[int] = mapped_column(default=0, server_default="0")
+    near_miss: Mapped[str | None] = mapped_column(Text)  # which entry was near, why it was no hit
+
+    # Few rows are hits or near misses; statistics read no others.
+    __table_args__ = (
+        _partial_index("ix_results_hits", "source <> 'engine'", "job_id", "source", "saved_pusd"),
+        _partial_index("ix_results_near_misses", "near_miss IS NOT NULL", "job_id"),
+    )
 
 
 class Charge(Table):
@@ -151,8 +161,38 @@ class CacheEntry(Table):
     vector: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32, length 1, little endian
     created_ms: Mapped[int]
     expires_ms: Mapped[int]
+    model: Mapped[str] = mapped_column(Text, default="", server_default="")  # that answered
+    used_ms: Mapped[int] = mapped_column(default=0, server_default="0")  # stored or served last
+    hits: Mapped[int] = mapped_column(default=0, server_default="0")  # how often it was served
 
-    __table_args__ = (Index("ix_cache_entries_tier", "tier", "id"),)
+    __table_args__ = (
+        Index("ix_cache_entries_vectors", "tier", "encoder", "id"),
+        Index("ix_cache_entries_used", "tier", "used_ms"),
+        Index("ix_cache_entries_expiry", "expires_ms"),
+    )
+
+
+class CacheTrial(Table):
+    """A cached answer that was compared with what the engine answered to the same question."""
+
+    __tablename__ = "cache_trials"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(Id, unique=True)  # who asked
+    tier: Mapped[str] = mapped_column(Label)
+    tenant: Mapped[str] = mapped_column(Label)
+    partition: Mapped[str] = mapped_column(String(64))
+    band: Mapped[str] = mapped_column(String(32))  # of what kind the likeness was
+    entry_id: Mapped[int]  # the entry may be gone by now
+    similarity: Mapped[float] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(Text)
+    agreed: Mapped[bool]
+    # the caller got the cached answer, and the engine answered it as well, off his path
+    served: Mapped[bool]
+    cost_pusd: Mapped[int]  # what the comparison cost; it is waste
+    created_ms: Mapped[int]
+
+    __table_args__ = (Index("ix_cache_trials_tier", "tier", "id"),)
 
 
 class WorkerTime(Table):
@@ -185,6 +225,11 @@ class Duty(Table):
     name: Mapped[str] = mapped_column(Label, primary_key=True)
     holder: Mapped[str] = mapped_column(Id)
     until_ms: Mapped[int]
+
+
+def is_a_hit() -> ColumnElement[bool]:
+    """The condition of an index: the engine did nothing for this answer."""
+    return JobResult.source != literal(Source.ENGINE.value, literal_execute=True)
 
 
 def is_in(state: JobState) -> ColumnElement[bool]:

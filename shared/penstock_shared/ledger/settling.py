@@ -1,6 +1,7 @@
 """Settlement: what ended is written in one commit, guarded by the fencing token of each claim."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -41,6 +42,8 @@ class Answer(NamedTuple):
     decode_ms: int
     source_detail: str | None = None
     entry_id: int | None = None
+    saved_pusd: int = 0
+    near_miss: str | None = None
 
 
 class NewEntry(NamedTuple):
@@ -52,6 +55,7 @@ class NewEntry(NamedTuple):
     encoder: str | None
     vector: bytes | None
     expires_ms: int
+    model: str
 
 
 class Settlement(NamedTuple):
@@ -109,7 +113,7 @@ def settle(
             _remember(database, connection, account, succeeded, now_ms)
         charged = sum(s.cost_pusd for s in succeeded)
         wasted += sum(s.cost_pusd for s in mine) - charged
-        _book(connection, account, charged, wasted, spent)
+        book(connection, account, charged, wasted, spent)
     return {job_id for job_id, _ in held | settled}
 
 
@@ -130,7 +134,7 @@ def give_back(
     with database.write() as connection:
         claiming.release(connection, claims, now_ms)
         wasted = _waste(connection, claims[0], cost_pusd) if claims else cost_pusd
-        _book(connection, account, 0, wasted, spent)
+        book(connection, account, 0, wasted, spent)
 
 
 def _waste(connection: Connection, claim: Claim, cost_pusd: int) -> int:
@@ -214,7 +218,8 @@ def _record(
         claim, answer = settlement.claim, settlement.answer
         if answer is None:
             continue
-        kept = answer._replace(text=_storable(answer.text))
+        near_miss = None if answer.near_miss is None else storable(answer.near_miss)
+        kept = answer._replace(text=storable(answer.text), near_miss=near_miss)
         results.append({**kept._asdict(), "job_id": claim.job_id, "created_ms": now_ms})
         charges.append(
             {
@@ -242,18 +247,20 @@ def _remember(
             **s.entry._asdict(),
             "tenant": s.claim.request.tenant,
             "tier": account.tier,
-            "text": _storable(s.answer.text),
+            "text": storable(s.answer.text),
             "finish_reason": s.answer.finish_reason,
             "prompt_tokens": s.answer.prompt_tokens,
             "completion_tokens": s.answer.completion_tokens,
             "charge_pusd": s.cost_pusd,
             "created_ms": now_ms,
+            "used_ms": now_ms,
         }
         for s in settlements
         if s.entry is not None and s.answer is not None
     ]
     if not rows:
         return
+    rows.sort(key=itemgetter("key"))  # as everybody locks entries: nobody waits in a circle
     statement = (sqlite_insert if database.is_sqlite else postgresql_insert)(CacheEntry)
     renewed = {
         column: statement.excluded[column]
@@ -263,13 +270,14 @@ def _remember(
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=renewed), rows)
 
 
-def _book(
+def book(
     connection: Connection,
     account: Account,
     charged_pusd: int,
     wasted_pusd: int,
     spent: Spent | None,
 ) -> None:
+    """Add to a worker's books, in the commit of what it stands for."""
     connection.execute(
         update(WorkerTime)
         .where(WorkerTime.worker_id == account.worker_id)
@@ -281,6 +289,6 @@ def _book(
     )
 
 
-def _storable(text: str) -> str:
-    # A model may write NUL, and PostgreSQL has no such character.
+def storable(text: str) -> str:
+    """Text for any database: a model may write NUL, and PostgreSQL has no such character."""
     return text.replace("\x00", "\ufffd")

@@ -79,6 +79,7 @@ def heart(rig: Rig, health_file: Path, monotonic: Clock) -> Heartbeat:
         flights=rig.flights,
         engine=rig.engine,
         settlements=rig.settlements,
+        shadows=rig.shadows,
         now_ms=rig.clock,
         clock=monotonic,
     )

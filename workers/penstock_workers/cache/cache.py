@@ -1,4 +1,4 @@
-"""Lookup and store: exact by key, semantic by vector and verifier, one pass for a batch."""
+"""Lookup and store: exact by key, semantic by vector, verifier and trust, one pass for a batch."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -7,22 +7,24 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock_shared.cache_settings import CacheSettings
 from penstock_shared.ledger import cache_entries
 from penstock_shared.ledger.cache_entries import Entry
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import NewEntry
 from penstock_shared.request import Request
-from penstock_shared.settings import CacheSettings
 from penstock_shared.words import Source
+from penstock_workers.cache.following import Follower
 from penstock_workers.cache.key import CacheKey, key_of
-from penstock_workers.cache.vectors import VectorIndex
+from penstock_workers.cache.trust import Trust, band_of
+from penstock_workers.cache.vectors import IndexKind, VectorIndex
 from penstock_workers.cache.verifier import verify
 from penstock_workers.encoder import Encoder
 
-_CANDIDATES: Final = 4
-_PAGE: Final = 5_000
-_OVERLAP: Final = 1_000  # ids that may become visible after larger ones
+_CANDIDATES: Final = 8
+_INDEXES: Final[dict[str, IndexKind]] = {"exact": "exact", "approximate": "faiss"}
+_NEAR: Final = 0.8  # cosine from which on a neighbour that was refused is worth a word
 
 
 class Hit(NamedTuple):
@@ -31,6 +33,8 @@ class Hit(NamedTuple):
     entry: Entry
     source: Source
     reason: str
+    similarity: float = 1.0  # cosine of the questions
+    band: str | None = None  # of a semantic hit
 
 
 class Lookup(NamedTuple):
@@ -40,10 +44,18 @@ class Lookup(NamedTuple):
     key: CacheKey
     hit: Hit | None
     vector: bytes | None  # kept for storing the answer
+    held_back: Hit | None = None  # would be a hit, but hits like it are not proven right yet
+    near_miss: str | None = None  # which entry was near, and why it is no hit
+
+
+class _Found(NamedTuple):
+    hit: Hit | None = None
+    held_back: Hit | None = None
+    near_miss: str | None = None
 
 
 class Cache:
-    """The cache of one tier. ``lookup`` belongs to one thread, ``refresh`` to any."""
+    """The cache of one tier. ``lookup`` belongs to one thread, everything else to any."""
 
     def __init__(
         self,
@@ -57,13 +69,27 @@ class Cache:
     ) -> None:
         self._database = database
         self._settings = settings
-        self._tier = tier
         self._identity = dict(identity)
         self._encoder = encoder
+        self._encoding = threading.Lock()
         self._now_ms = now_ms
-        self._lock = threading.Lock()
-        self._last_entry = 0
-        self._index = VectorIndex(encoder.dimension, settings.capacity) if encoder else None
+        self._index_lock = threading.Lock()
+        kind = _INDEXES[settings.index]
+        self._index = VectorIndex(encoder.dimension, settings.capacity, kind) if encoder else None
+        self._trust = Trust(
+            max_false_hit_rate=settings.max_false_hit_rate,
+            strict_threshold=settings.strict_threshold,
+        )
+        self._follower = Follower(
+            database,
+            tier=tier,
+            capacity=settings.capacity,
+            encoder=encoder.identity if encoder else None,
+            index=self._index,
+            lock=self._index_lock,
+            trust=self._trust,
+            now_ms=now_ms,
+        )
 
     def lookup(self, claims: Sequence[Claim]) -> list[Lookup]:
         """Look a batch up: one query for exact hits, one embedding pass for all the others."""
@@ -75,22 +101,19 @@ class Cache:
             for index, key in enumerate(keys)
             if wanted[index] and key.key not in exact and self._is_comparable(key)
         ]
-        vectors = self._encode([keys[index].question for index in rest])
-        semantic = self._semantic([keys[index] for index in rest], vectors)
-        hits = {index: hit for index, hit in zip(rest, semantic, strict=True) if hit}
-        rows = {index: row for row, index in enumerate(rest)}
+        vectors = self._encode([keys[index].to_encode for index in rest])
+        found = dict(
+            zip(rest, self._semantic([keys[index] for index in rest], vectors), strict=True)
+        )
+        found.update({i: exact[k.key] for i, k in enumerate(keys) if wanted[i] and k.key in exact})
+        rows = {index: vectors[row].tobytes() for row, index in enumerate(rest)}
         return [
-            Lookup(
-                claim,
-                key,
-                (exact.get(key.key) if wanted[index] else None) or hits.get(index),
-                vectors[rows[index]].tobytes() if index in rows else None,
-            )
+            _lookup(claim, key, found.get(index, _Found()), rows.get(index))
             for index, (claim, key) in enumerate(zip(claims, keys, strict=True))
         ]
 
-    def new_entry(self, lookup: Lookup) -> NewEntry | None:
-        """The entry under which an answer is to be stored; None when it must not be."""
+    def new_entry(self, lookup: Lookup, *, model: str) -> NewEntry | None:
+        """The entry under which this model's answer is to be stored; None: it must not be."""
         request = lookup.claim.request
         if not self._is_open_to(request):
             return None
@@ -98,48 +121,60 @@ class Cache:
             key=lookup.key.key,
             partition=lookup.key.partition,
             question=lookup.key.question,
-            encoder=self._encoder.name if self._encoder and lookup.vector else None,
+            encoder=self._encoder.identity if self._encoder and lookup.vector else None,
             vector=lookup.vector,
             expires_ms=self._now_ms() + self._settings.ttl_s * 1000,
+            model=model,
         )
 
+    def compared(self, band: str) -> int:
+        """How many answers of a band were compared on this tier."""
+        return self._trust.of_tier(band).compared
+
+    def served(self, entry_id: int) -> None:
+        """Note that an entry answered a job, so that it is kept longer than others."""
+        self._follower.note(entry_id)
+
     def refresh(self) -> None:
-        """Take up the vectors of entries that any worker of this tier has stored."""
-        if self._index is None or self._encoder is None:
-            return
-        after = max(0, self._last_entry - _OVERLAP)
-        while page := cache_entries.vectors_after(
-            self._database, after, tier=self._tier, encoder=self._encoder.name, limit=_PAGE
-        ):
-            with self._lock:
-                for entry_id, partition, vector in page:
-                    if entry_id not in self._index:
-                        self._index.add(entry_id, partition, np.frombuffer(vector, np.float32))
-            after = self._last_entry = page[-1].entry_id
-            if len(page) < _PAGE:
-                return
+        """Take up what any worker of this tier has stored, compared, or deleted."""
+        self._follower.refresh()
+
+    def likeness(self, one: str, other: str) -> float | None:
+        """Cosine of the meanings of two texts; None without an encoder."""
+        if self._encoder is None:
+            return None
+        # one by one, so that a lookup waits for no more than one of them
+        [first], [second] = self._encode([one]), self._encode([other])
+        return float(first @ second)
 
     def _is_open_to(self, request: Request) -> bool:
-        return self._settings.enabled and request.cache and request.sampling.is_repeatable
+        is_wanted = self._settings.enabled and request.cache
+        is_sampled = request.tenant in self._settings.sampled_tenants
+        return is_wanted and (request.sampling.is_repeatable or is_sampled)
 
     def _is_comparable(self, key: CacheKey) -> bool:
         return self._index is not None and len(key.question) <= self._settings.max_question_chars
 
-    def _exact(self, keys: Sequence[str]) -> dict[str, Hit]:
+    def _exact(self, keys: Sequence[str]) -> dict[str, _Found]:
         if not keys:
             return {}
-        found = cache_entries.by_key(self._database, keys, self._now_ms())
-        return {key: Hit(entry, Source.EXACT, "the same prompt") for key, entry in found.items()}
+        entries = cache_entries.by_key(self._database, keys, self._now_ms())
+        return {
+            key: _Found(Hit(entry, Source.EXACT, "the same prompt"))
+            for key, entry in entries.items()
+        }
 
-    def _encode(self, questions: Sequence[str]) -> NDArray[np.float32]:
-        if not questions or self._encoder is None:
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of length 1; one thread at a time, because a tokenizer serves only one."""
+        if not texts or self._encoder is None:
             return np.zeros((0, 0), dtype=np.float32)
-        return self._encoder.encode(questions)
+        with self._encoding:
+            return self._encoder.encode(texts)
 
-    def _semantic(self, keys: Sequence[CacheKey], vectors: NDArray[np.float32]) -> list[Hit | None]:
+    def _semantic(self, keys: Sequence[CacheKey], vectors: NDArray[np.float32]) -> list[_Found]:
         if self._index is None or not keys:
-            return [None] * len(keys)
-        with self._lock:
+            return [_Found()] * len(keys)
+        with self._index_lock:
             nominated = self._index.nearest(
                 vectors,
                 [key.partition for key in keys],
@@ -148,16 +183,34 @@ class Cache:
             )
         ids = sorted({neighbour.entry_id for group in nominated for neighbour in group})
         entries = cache_entries.by_id(self._database, ids, self._now_ms()) if ids else {}
-        hits: list[Hit | None] = []
-        for key, group in zip(keys, nominated, strict=True):
-            ranked = [(entries[n.entry_id], n.similarity) for n in group if n.entry_id in entries]
-            hits.append(_first_verified(key, ranked))
-        return hits
+        return [
+            self._judge(
+                key, [(entries[n.entry_id], n.similarity) for n in group if n.entry_id in entries]
+            )
+            for key, group in zip(keys, nominated, strict=True)
+        ]
+
+    def _judge(self, key: CacheKey, ranked: Sequence[tuple[Entry, float]]) -> _Found:
+        """The first neighbour that asks the same and may be served, or why there is none."""
+        held_back: Hit | None = None
+        near_miss: str | None = None
+        for entry, similarity in ranked:
+            verdict = verify(key.question, entry.question)
+            band = band_of(similarity, proof=verdict.proof)
+            where = f"entry {entry.entry_id} (cosine {similarity:.2f})"
+            if not verdict.same:
+                if similarity >= _NEAR:
+                    near_miss = near_miss or f"{where}: {verdict.reason}"
+                continue
+            reason = f"{verdict.reason} (cosine {similarity:.3f})"
+            hit = Hit(entry, Source.SEMANTIC, reason, similarity, band)
+            if self._trust.is_open(key.partition, band):
+                return _Found(hit)
+            held_back = held_back or hit
+            doubt = self._trust.doubt(key.partition, band)
+            near_miss = near_miss or f"{where}: held back: {doubt}"
+        return _Found(None, held_back, near_miss)
 
 
-def _first_verified(key: CacheKey, ranked: Sequence[tuple[Entry, float]]) -> Hit | None:
-    for entry, similarity in ranked:
-        verdict = verify(key.question, entry.question)
-        if verdict.same:
-            return Hit(entry, Source.SEMANTIC, f"{verdict.reason} (cosine {similarity:.3f})")
-    return None
+def _lookup(claim: Claim, key: CacheKey, found: _Found, vector: bytes | None) -> Lookup:
+    return Lookup(claim, key, found.hit, vector, found.held_back, found.near_miss)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from penstock_shared.request import Request, normalize
+
+_END_CHARS: Final = 400
 
 
 class CacheKey(NamedTuple):
@@ -14,6 +16,16 @@ class CacheKey(NamedTuple):
     partition: str
     key: str
     question: str
+
+    @property
+    def to_encode(self) -> str:
+        """What an encoder sees of the question: of a long one its end and its start.
+
+        There it asks; encoders cut what is longer than some hundred tokens.
+        """
+        if len(self.question) <= 2 * _END_CHARS:
+            return self.question
+        return f"{self.question[-_END_CHARS:]}\n{self.question[:_END_CHARS]}"
 
 
 def key_of(request: Request, identity: Mapping[str, Any]) -> CacheKey:

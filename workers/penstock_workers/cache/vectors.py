@@ -1,57 +1,70 @@
-"""Exact nearest neighbours: one matrix product for a whole admission batch."""
+"""The vectors of a cache: which entries are near a question, in its own partition only."""
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FIRST_ROWS: Final = 1024
+from penstock_workers.cache.vectors_cells import CellShelf, load_faiss
+from penstock_workers.cache.vectors_exact import ExactShelf, Scratch
+from penstock_workers.cache.vectors_shelf import Neighbour, Shelf
 
+__all__ = ["IndexKind", "Neighbour", "VectorIndex"]
 
-class Neighbour(NamedTuple):
-    """A cache entry near a question."""
-
-    entry_id: int
-    similarity: float  # cosine
+IndexKind = Literal["exact", "faiss"]
 
 
 class VectorIndex:
-    """Vectors of length 1 with their entry and partition, in preallocated memory.
+    """Vectors of length 1 with their entry, one shelf for each partition.
 
-    When ``capacity`` is reached, a new vector takes the place of the oldest. Belongs to one
-    thread.
+    When ``capacity`` entries are held, a new one takes the place of the oldest. ``exact``
+    compares with every entry of the partition; ``faiss`` does so until a partition is large, and
+    then with its nearest cells only. Belongs to one thread. SettingsError when the package that
+    ``kind`` needs is not installed.
     """
 
-    def __init__(self, dimension: int, capacity: int) -> None:
+    def __init__(self, dimension: int, capacity: int, kind: IndexKind = "exact") -> None:
+        if capacity < 1:
+            raise ValueError("an index has room for one entry at least")
+        self._dimension = dimension
         self._capacity = capacity
-        rows = min(_FIRST_ROWS, capacity)
-        self._vectors = np.zeros((rows, dimension), dtype=np.float32)
-        self._entries = np.zeros(rows, dtype=np.int64)
-        self._partitions = np.zeros(rows, dtype=np.int64)
-        self._partition_numbers: dict[str, int] = {}
-        self._known: set[int] = set()
-        self._added = 0
+        self._faiss = load_faiss() if kind == "faiss" else None
+        self._scratch = Scratch()
+        self._shelves: dict[str, Shelf] = {}
+        self._partitions: OrderedDict[int, str] = OrderedDict()  # of each entry, the oldest first
 
     def __len__(self) -> int:
-        return min(self._added, self._capacity)
+        return len(self._partitions)
 
-    def __contains__(self, entry_id: int) -> bool:
-        return entry_id in self._known
+    def __contains__(self, entry_id: object) -> bool:
+        return entry_id in self._partitions
+
+    def ids(self) -> list[int]:
+        """The entries that are held, the oldest first."""
+        return list(self._partitions)
 
     def add(self, entry_id: int, partition: str, vector: NDArray[np.float32]) -> None:
-        """Add one entry; its vector has shape (dimension,)."""
-        place = self._added % self._capacity
-        if place == len(self._vectors):
-            self._grow()
-        if self._added >= self._capacity:
-            self._known.discard(int(self._entries[place]))
-        number = self._partition_numbers.setdefault(partition, len(self._partition_numbers))
-        self._vectors[place] = vector
-        self._entries[place] = entry_id
-        self._partitions[place] = number
-        self._known.add(entry_id)
-        self._added += 1
+        """Add one entry, or replace it; its vector has shape (dimension,)."""
+        self.discard([entry_id])
+        if len(self) == self._capacity:
+            self.discard([next(iter(self._partitions))])
+        if partition not in self._shelves:
+            self._shelves[partition] = self._new_shelf()
+        self._shelves[partition].add(entry_id, vector)
+        self._partitions[entry_id] = partition
+
+    def discard(self, entry_ids: Iterable[int]) -> None:
+        """Forget entries and free their places; those that are not held are passed over."""
+        for entry_id in entry_ids:
+            partition = self._partitions.pop(entry_id, None)
+            if partition is None:
+                continue
+            shelf = self._shelves[partition]
+            shelf.discard(entry_id)
+            if not len(shelf):
+                del self._shelves[partition]
 
     def nearest(
         self,
@@ -65,25 +78,19 @@ class VectorIndex:
 
         At most ``most`` of them, the nearest first, none below ``threshold``.
         """
-        count = len(self)
-        if count == 0 or len(vectors) == 0:
-            return [[] for _ in partitions]
-        similarities = vectors @ self._vectors[:count].T
-        numbers = np.array([self._partition_numbers.get(p, -1) for p in partitions])
-        near = (similarities >= threshold) & (self._partitions[:count] == numbers[:, None])
-        return [self._ranked(similarities[row], near[row], most) for row in range(len(vectors))]
+        found: list[list[Neighbour]] = [[] for _ in partitions]
+        together: defaultdict[str, list[int]] = defaultdict(list)
+        for row, partition in enumerate(partitions):
+            together[partition].append(row)
+        for partition, rows in together.items():
+            shelf = self._shelves.get(partition)
+            if shelf is None:
+                continue
+            answers = shelf.nearest(vectors[rows], threshold=threshold, most=most)
+            for row, neighbours in zip(rows, answers, strict=True):
+                found[row] = neighbours
+        return found
 
-    def _ranked(
-        self, similarities: NDArray[np.float32], near: NDArray[np.bool_], most: int
-    ) -> list[Neighbour]:
-        places = np.flatnonzero(near)
-        best = places[np.argsort(-similarities[places], kind="stable")[:most]]
-        return [Neighbour(int(self._entries[i]), float(similarities[i])) for i in best]
-
-    def _grow(self) -> None:
-        rows = min(2 * len(self._vectors), self._capacity)
-        for name in ("_vectors", "_entries", "_partitions"):
-            old = getattr(self, name)
-            new = np.zeros((rows, *old.shape[1:]), dtype=old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+    def _new_shelf(self) -> Shelf:
+        exact = ExactShelf(self._dimension, self._capacity, self._scratch)
+        return exact if self._faiss is None else CellShelf(exact, self._faiss)

@@ -1,14 +1,15 @@
-"""The verifier: decides whether a nominated neighbour asks the same question.
+"""The proof: the same words in the same order.
 
-It accepts what it can prove: the same words in the same order once politeness, "the",
-contractions and the punctuation of sentences are set aside. Numbers, names, negation and
-direction are words, so none of them can be lost; what is quoted or stands behind a colon is
-material, where every character counts.
+Politeness, "the", contractions and the punctuation of sentences are set aside. Numbers, names,
+negation and direction are words, so none of them can be lost; what is quoted or stands behind a
+colon is material, where every character counts.
 """
 
 import re
 import unicodedata
-from typing import Final, NamedTuple
+from typing import Final
+
+from penstock_workers.cache.verifier.tones import is_vietnamese
 
 _FLAGS: Final = re.IGNORECASE
 _CODE: Final = re.compile(r"```|`[^`]+`|\n\s{2,}\S|[{}]")
@@ -49,23 +50,12 @@ _NUMBER: Final = re.compile(r"[.,]\d")
 _WORD: Final = re.compile(r"[^\W\d_]+(['’-][^\W\d_]+)*")
 
 
-class Verdict(NamedTuple):
-    """The decision and the sentence that explains it."""
-
-    same: bool
-    reason: str
-
-
-def verify(asked: str, stored: str) -> Verdict:
-    """Decide whether the stored question's answer is an answer to the question asked."""
+def is_same(asked: str, stored: str) -> bool:
+    """True when the two are the same words in the same order, and neither holds code."""
     if _CODE.search(asked) or _CODE.search(stored):
-        return Verdict(same=False, reason="one of them holds code, where every character counts")
-    mine, theirs = words_of(asked), words_of(stored)
-    if mine and mine == theirs:
-        return Verdict(same=True, reason="same words but for politeness, case or punctuation")
-    differing = sorted(set(mine) ^ set(theirs))
-    what = f"differ in {', '.join(differing[:4])}" if differing else "the order of words differs"
-    return Verdict(same=False, reason=what)
+        return False
+    mine = words_of(asked)
+    return bool(mine) and mine == words_of(stored)
 
 
 def words_of(question: str) -> list[str]:
@@ -87,6 +77,8 @@ def _words_of_instruction(text: str, *, is_start: bool) -> list[str]:
         text = pattern.sub(plain, text)
     bare = [word for word in map(_bare, text.split()) if word]
     words = [_folded(word, is_first=is_start and place == 0) for place, word in enumerate(bare)]
+    if is_vietnamese(text):  # typed without marks, "the" is thẻ, thế or thể
+        return words
     return ["a" if word == "an" else word for word in words if word != "the"]
 
 
