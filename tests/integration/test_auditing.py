@@ -22,6 +22,7 @@ from tests.examples import (
     accept_some,
     an_answer,
     claim_some,
+    lose_engines,
     succeeded,
 )
 
@@ -176,8 +177,7 @@ def test_every_job_without_a_charge_has_its_reason(database: Database) -> None:
     for state in (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED):
         a_job(database, 3, **ended(state))
     claiming.cancel(database, accept_some(database), NOW)
-    claim_some(database, accept_some(database), worker_id="dies")
-    losing.requeue_lost(database, now_ms=NOW + LEASE + 1, max_attempts=1)
+    lose_engines(database, claim_some(database, accept_some(database)), max_attempts=1)
     [running] = claim_some(database, accept_some(database))
     [queued] = accept_some(database)
     audit = look(database)
