@@ -14,20 +14,22 @@ from penstock_workers.cache.verifier.words import base_of
 class Lexicon(NamedTuple):
     """What is known of one language. All of it is in lower case.
 
-    ``rewrites`` are applied in order to the whole question; a word that starts with ``@`` in them
-    says what kind of answer is asked for. ``phrases`` gives each known wording, as words, its
-    common name, ``articles`` left out. ``dropped`` carry no meaning. ``markers`` begin a phrase
-    that may stand anywhere; what ``soft`` ones say is as clear without them, except beside
-    ``containers``: a glass of wine.
-    ``free`` words may stand anywhere by themselves: today. What follows a colon after one of the
+    ``ornaments`` and ``frames`` are applied in order to the whole question; a word that starts
+    with ``@`` says what kind of answer is asked for. ``phrases`` gives each known wording, as
+    words without ``articles``, its common name. ``dropped`` carry no meaning. ``markers`` begin a
+    phrase that may stand anywhere; what ``soft`` ones say is as clear without them, except beside
+    ``containers``: a glass of wine. ``free`` words may stand anywhere by themselves: today. After
+    one of the ``sequence`` (then) phrases stay behind it. What follows a colon after one of the
     ``literal`` is to be worked on; with one of the ``exact`` every word counts as it stands.
     """
 
     language: str
-    rewrites: Sequence[tuple[re.Pattern[str], str]]
+    ornaments: Sequence[tuple[re.Pattern[str], str]]
+    frames: Sequence[tuple[re.Pattern[str], str]]
     polite: Sequence[tuple[re.Pattern[str], str]]
     phrases: Mapping[tuple[str, ...], str]
     longest: int
+    vocabulary: frozenset[str]
     dropped: frozenset[str]
     articles: frozenset[str]
     markers: frozenset[str]
@@ -35,6 +37,7 @@ class Lexicon(NamedTuple):
     joiners: frozenset[str]
     containers: frozenset[str]
     free: frozenset[str]
+    sequence: frozenset[str]
     negations: frozenset[str]
     literal: re.Pattern[str]
     exact: re.Pattern[str]
@@ -73,17 +76,20 @@ def _built(language: str, data: Mapping[str, Any], plain: Callable[[str], str]) 
                 phrases.setdefault(key, plain(group[0]).replace(" ", "_"))
     return Lexicon(
         language=language,
-        rewrites=rules("contractions", "polite", "asked"),
+        ornaments=rules("contractions", "polite"),
+        frames=rules("asked"),
         polite=rules("polite"),
         phrases=phrases,
         longest=max(map(len, phrases)),
         dropped=words("dropped") - unclear,
         articles=articles,
         markers=markers,
+        vocabulary=frozenset(word for key in phrases for word in key),
         soft=words("soft"),
         joiners=words("joiners"),
         containers=words("containers"),
         free=frozenset(plain(word).replace(" ", "_") for word in data.get("free", ())),
+        sequence=words("sequence"),
         negations=words("negations"),
         literal=re.compile(plain(data["literal"])),
         exact=re.compile(plain(data.get("exact", data["literal"]))),

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from penstock_workers.cache.verifier.lexicon import Lexicon
 
 FIRST: Final = 0xE000  # private characters stand for what was taken out
-_FENCED: Final = re.compile(r"```.*?```|`[^`]+`|\w+\([^()\s]*\)", re.DOTALL)
+_FENCED: Final = re.compile(r"```.*?```|`[^`]+`|\w+\([^()\n]*\)", re.DOTALL)
 _CODE_LINE: Final = re.compile(
     r"^.*(?:[{};]\s*$|=>|->|==|!=|:=|\w\(\)|^\s*(?:def|for|while|if|return|import|print)\b.*[:(=])"
     r".*$|^(?:\s{2,}|\t)\S.*$",

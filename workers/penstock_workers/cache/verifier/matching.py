@@ -10,11 +10,15 @@ from penstock_workers.cache.verifier.phrases import Phrase, Words
 _TWO_PLAIN: Final = 2
 
 
-def are_same(mine: Sequence[Phrase], theirs: Sequence[Phrase], lexicon: Lexicon) -> bool:
+def are_same(
+    mine: Sequence[Phrase], theirs: Sequence[Phrase], lexicon: Lexicon, *, is_topic: bool
+) -> bool:
     """True for the same phrases, in any order of the marked ones.
 
     A phrase of one that a soft marker begins may stand unmarked in the other: trails for
-    beginners are beginner trails. Its words stay together, and the others keep their order.
+    beginners are beginner trails. Its words stay together, and the others keep their order. At the
+    end it may stand only where a topic is asked for (weather Oslo), for a verb would make it its
+    object: write in a book.
     """
     *marked, plain = mine
     *others, other = theirs
@@ -24,17 +28,17 @@ def are_same(mine: Sequence[Phrase], theirs: Sequence[Phrase], lexicon: Lexicon)
         return _differ_in_ends(more, fewer, plain, other)
     if fewer:
         more, plain, other = fewer, other, plain
-    return _absorbs(other, [plain, *more], lexicon)
+    return _absorbs(other, [plain, *more], lexicon, at_end=is_topic)
 
 
-def _absorbs(whole: Phrase, parts: Sequence[Phrase], lexicon: Lexicon) -> bool:
+def _absorbs(whole: Phrase, parts: Sequence[Phrase], lexicon: Lexicon, *, at_end: bool) -> bool:
     """True when ``whole`` is the first of the parts with the others put in somewhere."""
     plain, *marked = parts
     if any(part.marker not in lexicon.soft or len(part.parts) > 1 for part in marked):
         return False
     rest: Words | None = whole.parts[0]
     for part in sorted(marked, key=lambda part: -len(part.parts[0])):
-        rest = _without(rest, part.parts[0]) if rest is not None else None
+        rest = _without(rest, part.parts[0], at_end=at_end) if rest is not None else None
     return rest == plain.parts[0] and not (marked and lexicon.containers & {*plain.parts[0]})
 
 
@@ -55,8 +59,8 @@ def _differ_in_ends(
     return is_start and whole.parts[0] in (tail + rest.parts[0], rest.parts[0] + tail)
 
 
-def _without(words: Words, block: Words) -> Words | None:
-    for place in range(len(words) - len(block) + 1):
+def _without(words: Words, block: Words, *, at_end: bool) -> Words | None:
+    for place in range(len(words) - len(block) + at_end):
         if words[place : place + len(block)] == block:
             return words[:place] + words[place + len(block) :]
     return None

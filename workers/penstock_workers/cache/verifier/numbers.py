@@ -73,7 +73,8 @@ def counted(words: Sequence[str], lexicon: Lexicon) -> Iterator[str]:
         if word in lexicon.ordinals or ordinal:
             yield f"{ordinal[1] if ordinal else lexicon.ordinals[word]}th"
         else:
-            yield str(_ROMAN.get(word, word))
+            is_syllable = lexicon.language == "vi" and word == "vi"
+            yield word if is_syllable else str(_ROMAN.get(word, word))
         place += 1
 
 

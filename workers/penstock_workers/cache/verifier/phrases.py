@@ -23,10 +23,13 @@ def phrases_of(words: Sequence[str], lexicon: Lexicon) -> tuple[Phrase, ...]:
     """Split where a marker or a pause stands. What has no marker is one phrase, and the last."""
     marked: list[Phrase] = []
     plain: list[str] = []
+    later = ""
     for marker, several in _joined(_possessed(_split(words, lexicon)), lexicon):
         parts = [_denied_last(part, lexicon) for part in several]
-        if marker:
-            marked.append(Phrase(marker, tuple(sorted(parts))))
+        if marker in lexicon.sequence:
+            later += f"{marker} "
+        if marker or later:
+            marked.append(Phrase(f"{later}{marker}", tuple(sorted(parts))))
         else:
             plain.extend(word for part in parts for word in part)
     return (*sorted(marked), Phrase("", (tuple(plain),)))

@@ -16,9 +16,11 @@ _TOKEN: Final = re.compile(
     r"|\w+(?:['.\-/_:&~^*=<>+]+\w+)*(?:\+\+|#)?|[+\-−*/=<>^~×÷]+|[,;:.?!()\n—–]"
 )
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=\d)-(?=[^\W\d_]{3})")
-_CAPITALS: Final = re.compile(
-    r"\b(?:US|IT|WHO|AM|IN|OR|ALL|CAN|MAY|AIDS|MB|GB|TB|KB)\b|(?<=\s)[B-HJ-Z]\b|(?<=[^.?!:\s]\s)A\b"
+_CAPITALS: Final = re.compile(  # what is another word in lower case
+    r"\b(?:US|IT|WHO|AM|IN|OR|ALL|CAN|MAY|AIDS|AI)\b|(?<![^\W\d])(?:MB|GB|TB|KB)\b"
 )
+_LETTERS: Final = re.compile(r"(?<=\s)[B-HJ-Z]\b|(?<=[^.?!:\s]\s)A\b")  # vitamin A
+_FRONTED: Final = re.compile(r"\s*(\w+)\b([^,.?!:\n]*),\s+([^,\n]+?)([.?!\s]*)")
 _PAST: Final = frozenset(("was", "were", "did", "had"))
 _SUBJECTS: Final = frozenset(("@who", "who", "which", "what", "@what"))
 _QUOTES: Final = str.maketrans("’‘“”", "''\"\"")
@@ -37,18 +39,34 @@ def read(text: str, language: str, *, toneless: bool = False) -> Reading:
     """Read a question in ``en`` or ``vi``."""
     lexicon = lexicon_of(language, toneless=toneless)
     text, taken = literals.take_literals(text.translate(_QUOTES), lexicon)
-    text = _CAPITALS.sub(lambda m: f"{m[0]}_caps", text) if not text.isupper() else text
+    if language == "en" and not text.isupper():
+        text = _LETTERS.sub(lambda m: f"{m[0]}_caps", text)
+    if not text.isupper():
+        text = _CAPITALS.sub(lambda m: f"{m[0]}_caps", text)
     text = numbers.in_digits(text.lower(), lexicon)
-    for pattern, plain in lexicon.rewrites:
+    for pattern, plain in lexicon.ornaments:
+        text = pattern.sub(plain, text)
+    text = _in_order(text, lexicon)
+    for pattern, plain in lexicon.frames:
         text = pattern.sub(plain, text)
     text = _HYPHEN.sub(" ", text).replace("'s", " 's")
     tokens = _TOKEN.findall(text)
     is_exact = not taken and bool(lexicon.exact.search(text))
     words = list(_common(tokens, lexicon, is_exact=is_exact))
     kinds = frozenset(word for word in words if word[0] == "@") | _tense(tokens, lexicon)
-    named = [taken[ord(w) - literals.FIRST] if "\ue000" <= w[0] <= "\uf8ff" else w for w in words]
+    named = [
+        f'"{taken[ord(w) - literals.FIRST]}"' if "\ue000" <= w[0] <= "\uf8ff" else w for w in words
+    ]
     phrases = phrases_of([w for w in named if w[:1] != "@"], lexicon)
     return Reading(kinds, phrases, tuple(w for w in named if w not in PAUSES))
+
+
+def _in_order(text: str, lexicon: Lexicon) -> str:
+    """During pregnancy, may I swim? May I swim during pregnancy?"""
+    fronted = _FRONTED.fullmatch(text)
+    if fronted is None or fronted[1] not in lexicon.markers:
+        return text
+    return f"{fronted[3]} {fronted[1]}{fronted[2]}{fronted[4]}"
 
 
 def _tense(tokens: Sequence[str], lexicon: Lexicon) -> frozenset[str]:

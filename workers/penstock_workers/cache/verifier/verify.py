@@ -14,15 +14,12 @@ from penstock_workers.cache.verifier import plain
 from penstock_workers.cache.verifier.lexicon import Lexicon, lexicon_of
 from penstock_workers.cache.verifier.matching import are_same
 from penstock_workers.cache.verifier.reading import Reading, read
+from penstock_workers.cache.verifier.slips import without_slips
 from penstock_workers.cache.verifier.tones import is_bare, is_vietnamese, restored
-from penstock_workers.cache.verifier.words import is_slip
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_HYPHENATED: Final = re.compile(r"\b([^\W\d_]+)-([^\W\d_]+)\b")
 _LONG: Final = 200
 _TOO_LONG: Final = 2_000
-_LONG_NAME: Final = 6
 _UNASKED: Final = frozenset(("@what",))
 
 
@@ -53,7 +50,7 @@ def verify(asked: str, stored: str) -> Verdict:
     if bare[1] and not bare[0]:
         theirs = restored(_plainly_polite(theirs), mine)
     toneless = all(bare)
-    mine, theirs = _without_slips(mine, theirs, language), _without_slips(theirs, mine, language)
+    mine, theirs = without_slips(mine, theirs, language), without_slips(theirs, mine, language)
     return _compared(
         read(mine, language, toneless=toneless),
         read(theirs, language, toneless=toneless),
@@ -75,7 +72,8 @@ def _compared(mine: Reading, theirs: Reading, words: Lexicon) -> Verdict:
         return Verdict(same=False, reason=f"another kind of answer: {names}")
     if not mine.words or not theirs.words:
         return Verdict(same=False, reason="nothing is left to compare")
-    if are_same(mine.phrases, theirs.phrases, words):
+    is_topic = mine.kinds <= _UNASKED
+    if are_same(mine.phrases, theirs.phrases, words, is_topic=is_topic):
         return Verdict(same=True, reason="the same phrases in other words")
     return Verdict(same=False, reason=_difference(mine, theirs, words))
 
@@ -108,30 +106,3 @@ def _without_shared_sentences(asked: str, stored: str) -> tuple[str, str]:
     if common[0] != common[1] or not all(kept):
         return asked, stored
     return kept[0], kept[1]
-
-
-def _without_slips(text: str, other: str, language: str) -> str:
-    """The text with what is misspelt in it written as in the other."""
-    wanted = {word.lower(): word for word in _WORD.findall(other)}
-    text = _HYPHENATED.sub(lambda m: wanted.get(f"{m[1]}{m[2]}".lower(), m[0]), text)
-    present = {word.lower() for word in _WORD.findall(text)}
-
-    def right(match: re.Match[str]) -> str:
-        word = match[0].lower()
-        if word in wanted:
-            return match[0]
-        slips = [
-            wanted[w]
-            for w in wanted.keys() - present
-            if is_slip(word, w, language)
-            and not (match.start() and _may_be_names(match[0], wanted[w]))
-        ]
-        return slips[0] if len(slips) == 1 else match[0]
-
-    return _WORD.sub(right, text)
-
-
-def _may_be_names(one: str, other: str) -> bool:
-    """Daniel and Daniela; but Byzantine is Bizantine."""
-    are_capital = one[0].isupper() and other[0].isupper()
-    return are_capital and (len(one) < _LONG_NAME or one[:1] + one[-2:] != other[:1] + other[-2:])

@@ -47,18 +47,25 @@ def is_past(word: str, language: str) -> bool:
     return base_of(word, language) != word
 
 
-@lru_cache(maxsize=50_000)
-def is_slip(wrong: str, right: str, language: str) -> bool:
-    """True when ``wrong`` is no word, and ``right`` is one that is a letter away from it."""
+def is_slip(wrong: str, right: str, language: str, vocabulary: frozenset[str]) -> bool:
+    """True when ``wrong`` is no word, and ``right`` is one that is a letter away from it.
+
+    Words of the ``vocabulary`` are words.
+    """
     shorter = min(len(wrong), len(right))
     if shorter < _SHORTEST_SLIP - (language == "vi") or not (wrong + right).isalpha():
         return False
     if language == "vi" and _marks_of(wrong) == _marks_of(right):
         return True  # the tone at another of its vowels
-    if is_known(wrong, language) or not is_known(right, language) or _is_name(right):
+    if wrong in vocabulary or is_known(wrong, language):
         return False
+    if right not in vocabulary and (not is_known(right, language) or _is_name(right)):
+        return False
+    limit = 2 if shorter >= _LONG else 1
+    if language == "vi" and typed(wrong) & typed(right):
+        return True
     spellings = {right, *typed(right)} if language == "vi" else {right}
-    return min(OSA.distance(wrong, s) for s in spellings) <= (2 if shorter >= _LONG else 1)
+    return min(OSA.distance(wrong, s) for s in spellings) <= limit
 
 
 def _marks_of(word: str) -> tuple[str, list[str]]:
@@ -66,6 +73,7 @@ def _marks_of(word: str) -> tuple[str, list[str]]:
     return word.translate(_TONES), tones
 
 
+@lru_cache(maxsize=50_000)
 def is_known(word: str, language: str) -> bool:
     """True for a word that exists in the language (in Vietnamese: a syllable that could)."""
     if language == "vi":
@@ -73,6 +81,7 @@ def is_known(word: str, language: str) -> bool:
     return _is_english(word)
 
 
+@lru_cache(maxsize=50_000)
 def _is_name(word: str) -> bool:
     """Granada and Grenada: names that are a letter apart are two names."""
     return str(simplemma.lemmatize(word, lang="en"))[:1].isupper()
