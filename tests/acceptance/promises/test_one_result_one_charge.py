@@ -47,8 +47,14 @@ def test_a_worker_that_is_frozen_before_its_commit_does_not_hold_up_the_others(
 def test_the_late_write_of_a_worker_that_was_frozen_is_refused_and_is_waste(world: World) -> None:
     worker_id = world.stack.worker_id(FROZEN)
     assert worker_id is not None
-    ids = world.submit(JOBS, tokens=500)
-    world.wait(lambda: len(world.begun(ids)) == JOBS)
+    ids: list[str] = []
+
+    def holds_some() -> bool:
+        ids.extend(some := world.submit(JOBS, tokens=500))
+        world.wait(lambda: len(world.begun(some)) == JOBS)
+        return bool(world.running_at(worker_id))
+
+    world.wait(holds_some)
     world.freeze(FROZEN)  # and not its engine, which brings its jobs to their end
     mine = world.running_at(worker_id)
     assert mine
