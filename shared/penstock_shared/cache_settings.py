@@ -35,4 +35,4 @@ class CacheSettings(BaseModel):
         8_000, ge=1, description="longer questions are looked up exactly only"
     )
     ttl_s: int = Field(7 * 86_400, ge=1)
-    capacity: int = Field(100_000, ge=1, description="entries held in memory per worker")
+    capacity: int = Field(100_000, ge=1, description="entries of each tier")
