@@ -49,15 +49,17 @@ def test_the_late_write_of_a_worker_that_was_frozen_is_refused_and_is_waste(worl
     assert worker_id is not None
     ids: list[str] = []
 
-    def holds_some() -> bool:
+    def is_frozen_with_work() -> bool:
         ids.extend(some := world.submit(JOBS, tokens=500))
         world.wait(lambda: len(world.begun(some)) == JOBS)
-        return bool(world.running_at(worker_id))
+        world.freeze(FROZEN)  # and not its engine, which brings its jobs to their end
+        if world.running_at(worker_id):
+            return True
+        world.signal(FROZEN, signal.SIGCONT)
+        return False
 
-    world.wait(holds_some)
-    world.freeze(FROZEN)  # and not its engine, which brings its jobs to their end
+    world.wait(is_frozen_with_work)
     mine = world.running_at(worker_id)
-    assert mine
     wasted, said = waste_of(world, worker_id), world.log(FROZEN).count(REFUSED)
     results = world.all_succeed(ids)
     assert all(world.begun([job_id])[job_id] == 2 for job_id in mine)  # others ran them again
