@@ -1,0 +1,116 @@
+"""Everything that a report needs, read as of one moment."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from penstock_shared.ledger.auditing import Window
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.reporting import lines, savings
+from penstock_shared.ledger.reporting.facts import Dimension, Offset, Scope, facts
+from penstock_shared.ledger.reporting.lines import Dear, Line
+from penstock_shared.ledger.reporting.savings import Hits, Manner, Work
+from penstock_shared.ledger.schema import Charge, WorkerTime
+
+
+class Span(NamedTuple):
+    """The first and the last charge of a window; milliseconds since 1970."""
+
+    first_ms: int
+    last_ms: int
+
+
+class TierTime(NamedTuple):
+    """What the workers of a tier were paid for, in picodollars."""
+
+    tier: str
+    lives: int
+    worker_ms: int  # all lives together
+    paid_pusd: int
+    charged_pusd: int
+    waste_pusd: int
+    idle_pusd: int
+
+    @property
+    def open_pusd(self) -> int:
+        """Used by requests that are in the engine, or not settled yet."""
+        return self.paid_pusd - self.charged_pusd - self.waste_pusd - self.idle_pusd
+
+
+class Findings(NamedTuple):
+    """What the ledger knows."""
+
+    span: Span | None  # None: nothing was charged
+    total: Line
+    by: dict[Dimension, list[Line]]
+    lengths: list[Line]
+    dearest: list[Dear]
+    workers: list[TierTime]
+    work: list[Work]
+    all_work: list[Work]  # of all tenants and tiers: what prices are measured on
+    hits: list[Hits]
+    comparisons: dict[str, int]
+    manners: list[Manner]
+
+
+def read_findings(
+    database: Database,
+    scope: Scope,
+    *,
+    offsets: Callable[[Span], Sequence[Offset]],
+    dimensions: Collection[Dimension] = tuple(Dimension),
+    top: int = 10,
+) -> Findings:
+    """Read it all. ``offsets`` says for a span how local time differs from UTC in it."""
+    with database.snapshot() as connection:
+        span = _span(connection, scope.window)
+        local = offsets(span) if span else []
+        with facts(connection, scope.window, local, is_sqlite=database.is_sqlite):
+            whole = lines.total(connection, scope)
+            by = {
+                dimension: lines.by_dimension(connection, scope, dimension, whole, top)
+                for dimension in Dimension
+                if dimension in dimensions
+            }
+            return Findings(
+                span=span,
+                total=whole,
+                by=by,
+                lengths=lines.by_length(connection, scope),
+                dearest=lines.dearest_requests(connection, scope, top),
+                workers=_workers(connection, scope),
+                work=savings.work(connection, scope),
+                all_work=savings.work(connection, Scope(scope.window)),
+                hits=savings.hits(connection, scope),
+                comparisons=savings.comparisons(connection, scope),
+                manners=savings.manners(connection, scope),
+            )
+
+
+def _span(connection: Connection, window: Window) -> Span | None:
+    moments = (func.min(Charge.created_ms), func.max(Charge.created_ms))
+    # One at a time, so that each is one look into the index.
+    first, last = (
+        connection.scalar(select(moment).where(*window.holds(Charge.created_ms)))
+        for moment in moments
+    )
+    return None if first is None or last is None else Span(first, last)
+
+
+def _workers(connection: Connection, scope: Scope) -> list[TierTime]:
+    """Lives that ended or were last seen in the window, each as a whole, as in the audit."""
+    last = func.coalesce(WorkerTime.ended_ms, WorkerTime.seen_ms)
+    sums = (
+        func.count(),
+        func.sum(last - WorkerTime.started_ms),
+        func.sum(WorkerTime.paid_pusd),
+        func.sum(WorkerTime.charged_pusd),
+        func.sum(WorkerTime.waste_pusd + WorkerTime.lost_pusd),
+        func.sum(WorkerTime.idle_pusd),
+    )
+    query = select(WorkerTime.tier, *sums).where(*scope.window.holds(last))
+    if scope.tier is not None:
+        query = query.where(WorkerTime.tier == scope.tier)
+    rows = connection.execute(query.group_by(WorkerTime.tier).order_by(WorkerTime.tier))
+    return [TierTime(tier, *map(int, numbers)) for tier, *numbers in rows]
