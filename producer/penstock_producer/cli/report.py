@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,7 +17,7 @@ from penstock_producer.report import local
 from penstock_producer.report.formats import csv_of, facts_of
 from penstock_producer.report.making import Report, make_report
 from penstock_producer.report.page import page_of
-from penstock_producer.report.sections import Currency, Kind, Section, shown
+from penstock_producer.report.sections import Column, Currency, Kind, Section, shown
 from penstock_producer.report.words import about, period
 from penstock_shared import clock
 from penstock_shared.cli import settings_of
@@ -33,6 +33,18 @@ REPORT_EXAMPLES: Final = (
 )
 out = Console(highlight=False, emoji=False)
 _DAYS_SHOWN: Final = 31
+_LEAST: Final = (
+    "share",
+    "hours",
+    "p99",
+    "waste",
+    "without_engine",
+    "mean",
+    "per_1000_tokens",
+    "lives",
+)
+_WORDS: Final = 20  # of a text that is folded where there is no more room
+_MARGIN: Final = 4
 
 
 class By(StrEnum):
@@ -130,6 +142,13 @@ def _table(section: Section, made: Report) -> Table:
     if section.key == "by_day" and len(rows) > _DAYS_SHOWN:
         title += f" (the last {_DAYS_SHOWN} of {len(rows)} days)"
         rows = rows[-_DAYS_SHOWN:]
+    cells = [
+        [
+            on_one_line(shown(cell, column.kind, made.currency))
+            for cell, column in zip(row, section.columns, strict=True)
+        ]
+        for row in rows
+    ]
     table = Table(
         title=title,
         title_justify="left",
@@ -137,23 +156,29 @@ def _table(section: Section, made: Report) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    narrow = [column for column in section.columns if column.is_narrow]
-    for column in narrow:
-        is_text = column.kind is Kind.TEXT
-        table.add_column(
-            column.title,
-            justify="left" if is_text else "right",
-            overflow="fold",
-            no_wrap=not is_text,
-        )
-    for row in rows:
-        cells = [
-            shown(cell, column.kind, made.currency)
-            for cell, column in zip(row, section.columns, strict=True)
-            if column.is_narrow
-        ]
-        table.add_row(*(escape(on_one_line(cell)) for cell in cells))
+    places = _fitting(section.columns, cells)
+    for place in places:
+        column = section.columns[place]
+        justify: JustifyMethod = "left" if column.kind is Kind.TEXT else "right"
+        table.add_column(column.title, justify=justify, overflow="fold")
+    for row_cells in cells:
+        table.add_row(*(escape(row_cells[place]) for place in places))
     return table
+
+
+def _fitting(columns: tuple[Column, ...], cells: list[list[str]]) -> list[int]:
+    """The columns that a terminal has room for; the least important ones go first."""
+    places = [place for place, column in enumerate(columns) if column.is_narrow]
+
+    def width(place: int) -> int:
+        longest = max(map(len, (columns[place].title, *(row[place] for row in cells))))
+        return (min(longest, _WORDS) if columns[place].kind is Kind.TEXT else longest) + 1
+
+    for name in _LEAST:
+        if sum(map(width, places)) + _MARGIN <= out.width:
+            break
+        places = [place for place in places if columns[place].name != name]
+    return places
 
 
 def _has_money(section: Section) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Final
 
-from penstock_producer.report.sections import ChartKind, Currency, Section
+from penstock_producer.report.sections import OTHERS, ChartKind, Currency, Section
 
 _WIDTH: Final = 440
 _ROW: Final = 36  # of a bar with its label above
@@ -19,7 +19,8 @@ _TOP: Final = 10
 _FOOT: Final = 24  # room for labels below
 _LABEL_CHARS: Final = 34
 _TICKS: Final = 3
-_MOST_LABELS: Final = 5
+_MOST_LABELS: Final = 6
+_HALF_LABEL: Final = 20  # how wide half of one is
 _DASHES: Final = ("none", "6 4", "2 3", "8 3 2 3")
 
 
@@ -83,7 +84,7 @@ def _bars(section: Section, currency: Currency) -> tuple[str, float]:
     for number, (label, value) in enumerate(drawn):
         y = number * _ROW
         begin = (min(value, 0) - low) * scale
-        css = "bad" if value < 0 else "c0"
+        css = "bad" if value < 0 else "rest" if label == OTHERS else "c0"
         parts.append(_text(0, y + 15, _cut(label)))
         parts.append(_text(_WIDTH, y + 15, currency.short(round(value)), "end"))
         parts.append(_box(begin, y + 20, max(abs(value) * scale, 1), _BAR, css))
@@ -108,11 +109,12 @@ def _parts(section: Section, _currency: Currency) -> tuple[str, float]:
 
 
 def _columns(section: Section, currency: Currency) -> tuple[str, float]:
-    """One column for each row, along the time."""
+    """One column for each day; its label is without the year."""
     values = _values(section)[0]
     most = max(values) or 1
     step = (_WIDTH - _LEFT) / len(values)
-    parts = [*_axis(most, currency), *_below(_labels(section), step)]
+    days = [label.partition("-")[2] for label in _labels(section)]
+    parts = [*_axis(most, currency), *_below(days, step)]
     for number, value in enumerate(values):
         height = value / most * _PLOT
         x = _LEFT + number * step + step * 0.1
@@ -133,15 +135,12 @@ def _lines(section: Section, currency: Currency) -> tuple[str, float]:
             for number, value in enumerate(column)
         ]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(
-            f'<polyline class="l{place}" points="{line}" fill="none" stroke-width="2.5" '
-            f'stroke-dasharray="{_DASHES[place]}"/>'
-        )
+        parts.append(_line(line, place))
         parts += [
             f'<circle class="c{place}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points
         ]
     y = _TOP + _PLOT + _FOOT
-    return "".join(parts) + "".join(_legend(_titles(section), y + 12)), y + 24
+    return "".join(parts) + "".join(_legend(_titles(section), y + 12, dashed=True)), y + 24
 
 
 _DRAWN: Final[dict[ChartKind, Callable[[Section, Currency], tuple[str, float]]]] = {
@@ -166,15 +165,28 @@ def _below(labels: Sequence[str], step: float) -> Iterator[str]:
     """Some of the labels under their points, so that none meets another."""
     every = -(-len(labels) // _MOST_LABELS)
     for number in range(0, len(labels), every):
-        x = _LEFT + (number + 0.5) * step
+        x = min(_LEFT + (number + 0.5) * step, _WIDTH - _HALF_LABEL)
+        if number and x - _LEFT - (number - every + 0.5) * step < 2 * _HALF_LABEL:
+            continue
         yield _text(x, _TOP + _PLOT + 18, labels[number], "middle")
 
 
-def _legend(titles: Sequence[str], y: float) -> Iterator[str]:
+def _legend(titles: Sequence[str], y: float, *, dashed: bool = False) -> Iterator[str]:
     step = _WIDTH / max(len(titles), 1)
     for place, title in enumerate(titles):
-        yield _box(place * step, y - 9, 10, 10, f"c{place}")
-        yield _text(place * step + 15, y, title)
+        x = place * step
+        if dashed:
+            points = f"{x:.1f},{y - 4} {x + 26:.1f},{y - 4}"
+            yield _line(points, place) + _text(x + 32, y, title)
+        else:
+            yield _box(x, y - 9, 10, 10, f"c{place}") + _text(x + 15, y, title)
+
+
+def _line(points: str, place: int) -> str:
+    return (
+        f'<polyline class="l{place}" points="{points}" fill="none" stroke-width="2.5" '
+        f'stroke-dasharray="{_DASHES[place]}"/>'
+    )
 
 
 def _short_length(label: str) -> str:

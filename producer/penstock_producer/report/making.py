@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from penstock_producer.report import local
 from penstock_producer.report.saved import savings_of
 from penstock_producer.report.sections import (
+    OTHERS,
     Cell,
     Chart,
     ChartKind,
@@ -83,7 +84,7 @@ def _line_columns(name: str, title: str) -> tuple[Column, ...]:
         Column("output_tokens", "output tokens", Kind.COUNT, is_narrow=False),
         Column("cost", "cost", Kind.MONEY),
         Column("share", "share", Kind.SHARE),
-        Column("mean", "a request", Kind.MONEY, is_narrow=False),
+        Column("mean", "mean", Kind.MONEY, is_narrow=False),
         *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
         Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
     )
@@ -107,7 +108,7 @@ def _cells(label: str, line: Line, whole: Line) -> tuple[Cell, ...]:
 
 def _totals(whole: Line) -> Section:
     note = (
-        "p50, p95 and p99: so many of 100 requests cost no more than this, within 0.5 %. "
+        "p50, p95 and p99: so many of 100 requests cost no more than this, within 1 %. "
         "Requests that the cache answered count, with a cost of 0. Tokens are those of prompts "
         "and answers together."
     )
@@ -142,7 +143,7 @@ def _days(lines: list[Line], whole: Line) -> Iterator[tuple[Cell, ...]]:
 
 def _label(dimension: Dimension, key: str | int | None) -> str:
     if key is None:
-        return "(all others)"
+        return OTHERS
     if dimension is Dimension.SOURCE:
         return _SOURCES.get(str(key), str(key))
     return "(none)" if key == NOTHING else str(key)
@@ -193,7 +194,7 @@ def _lengths(lines: list[Line]) -> Section:
         Column("tokens", "tokens", Kind.TEXT),
         Column("requests", "requests", Kind.COUNT),
         Column("cost", "cost", Kind.MONEY),
-        Column("mean", "a request", Kind.MONEY),
+        Column("mean", "mean", Kind.MONEY),
         *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
         Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
     )

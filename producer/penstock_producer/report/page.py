@@ -53,7 +53,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if whole.requests:
         yield "of them from the cache", f"{1 - whole.by_engine / whole.requests:.1%}"
     for name, pusd in (
-        ("a request", whole.mean_pusd),
+        ("a request, mean", whole.mean_pusd),
         ("1,000 tokens", whole.per_1000_tokens_pusd),
     ):
         if pusd is not None:

@@ -6,9 +6,11 @@ Money in cells is picodollars; shares are between 0 and 1; None: there is nothin
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from penstock_shared import money
+
+OTHERS: Final = "(all others)"  # the label of what is not listed
 
 Cell = str | int | float | Fraction | None
 
@@ -80,11 +82,11 @@ class Currency(NamedTuple):
         return sign + f"{number[:-24]}.{number[-24:]}".rstrip("0").rstrip(".")
 
     def short(self, pusd: int) -> str:
-        """The same for the eye: cents, and of less than a unit four digits that count."""
+        """The same for the eye: cents, and of less than a unit three digits that count."""
         amount = float(self.of(pusd))
         if amount == 0 or abs(amount) >= 1:
             return f"{amount:,.2f}"
-        text = f"{amount:.4g}"
+        text = f"{amount:.3g}"
         return text if "e" not in text else f"{Decimal(text):f}"
 
 

@@ -31,7 +31,7 @@ from penstock_shared.ledger.schema import Charge, Job, JobResult, Label
 
 DAY_MS: Final = 86_400_000
 NOTHING: Final = ""  # the key of jobs without a workflow
-_DIGITS: Final = 3  # of a charge, that tell its bucket
+_DIGITS: Final = 3  # the first of a charge; with their number they tell its bucket, 1 % wide
 # A million rows fit into memory.
 _FOR_SQLITE: Final = ("PRAGMA main.cache_size = -131072", "PRAGMA temp.cache_size = -262144")
 _FOR_POSTGRESQL: Final = ("SET LOCAL work_mem = '64MB'",)
@@ -108,19 +108,6 @@ def facts(
             connection.exec_driver_sql("DROP TABLE IF EXISTS temp.report_facts")
 
 
-def bucket_of(amount_pusd: int) -> int:
-    """The bucket of a charge: how many digits it has, and the first three of them."""
-    text = str(amount_pusd)
-    return len(text) * 10**_DIGITS + int(text[:_DIGITS])
-
-
-def middle_of(bucket: int) -> int:
-    """An amount within 0.5 % of all in the bucket; below 1,000 picodollars the very amount."""
-    digits, first = divmod(bucket, 10**_DIGITS)
-    width: int = 10 ** max(0, digits - _DIGITS)
-    return first * width + width // 2
-
-
 def _joined(window: Window, offsets: Sequence[Offset]) -> Any:
     text = cast(Charge.amount_pusd, String)
     first = cast(func.substr(text, 1, _DIGITS), Integer)
@@ -137,7 +124,7 @@ def _joined(window: Window, offsets: Sequence[Offset]) -> Any:
             JobResult.completion_tokens,
             Charge.amount_pusd,
             JobResult.saved_pusd,
-            func.length(text) * 10**_DIGITS + first,
+            func.length(text) * 10**_DIGITS + first,  # alike are those of as many digits
             Charge.created_ms,
         )
         .join(Job, Job.id == Charge.job_id)

@@ -1,5 +1,6 @@
 """Where the money went: sums and percentiles over the facts. Money is picodollars."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -8,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from penstock_shared.ledger.reporting.facts import FACTS, Dimension, Scope, middle_of
+from penstock_shared.ledger.reporting.facts import FACTS, Dimension, Scope
 from penstock_shared.words import Source
 
 PERCENTILES: Final = (50, 95, 99)
@@ -27,7 +28,7 @@ class Line(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     amount_pusd: int
-    percentiles_pusd: tuple[int, ...] | None  # of a request, within 0.5 %; None: not computed
+    percentiles_pusd: tuple[int, ...] | None  # of a request, within 1 %; None: not computed
 
     @property
     def tokens(self) -> int:
@@ -109,16 +110,24 @@ def dearest_requests(connection: Connection, scope: Scope, top: int) -> list[Dea
     return [Dear(*row) for row in connection.execute(query)]
 
 
-def percentiles(buckets: Mapping[int, int]) -> tuple[int, ...]:
-    """The amounts that so many of 100 requests do not exceed, from how many are in each bucket."""
-    ordered = sorted(buckets)
-    ranks = list(accumulate(buckets[bucket] for bucket in ordered))
+class Bucket(NamedTuple):
+    """Requests whose costs are alike to 1 %."""
+
+    requests: int
+    amount_pusd: int
+
+
+def percentiles(buckets: Mapping[int, Bucket]) -> tuple[int, ...]:
+    """What so many of 100 requests do not exceed: the mean of the bucket that holds the last."""
+    ordered = [buckets[number] for number in sorted(buckets)]
+    ranks = list(accumulate(bucket.requests for bucket in ordered))
 
     def reached(percent: int) -> int:
         wanted = -(-ranks[-1] * percent // 100)  # nearest rank
-        return next(b for b, rank in zip(ordered, ranks, strict=True) if rank >= wanted)
+        bucket = ordered[bisect_left(ranks, wanted)]
+        return round(Fraction(bucket.amount_pusd, bucket.requests))
 
-    return tuple(middle_of(reached(percent)) for percent in PERCENTILES)
+    return tuple(map(reached, PERCENTILES))
 
 
 _SUMS: Final = (
@@ -136,12 +145,12 @@ def _lines(connection: Connection, query: Select[Any], scope: Scope) -> list[Lin
     """Group by bucket too, and put the buckets together again."""
     grouped = query.where(*scope.conditions()).group_by(FACTS.c.bucket)
     sums: defaultdict[Any, list[int]] = defaultdict(lambda: [0] * len(_ADDED))
-    buckets: defaultdict[Any, dict[int, int]] = defaultdict(dict)
+    buckets: defaultdict[Any, dict[int, Bucket]] = defaultdict(dict)
     for row in connection.execute(grouped).mappings():
         key = row.get("key", "")
         for place, name in enumerate(_ADDED):
             sums[key][place] += int(row[name])
-        buckets[key][row["bucket"]] = row["requests"]
+        buckets[key][row["bucket"]] = Bucket(row["requests"], int(row["amount_pusd"]))
     return [_line(key, sums[key], percentiles(buckets[key])) for key in sums]
 
 
