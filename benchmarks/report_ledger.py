@@ -2,6 +2,9 @@
 
 from typing import Final
 
+import psycopg
+from sqlalchemy import text
+
 from penstock_shared.ledger.database import Database
 
 END_MS: Final = 1_796_000_000_000  # the last job is answered before it
@@ -63,8 +66,6 @@ _STATEMENTS: Final = (
 
 def fill(database: Database, count: int) -> None:
     """Write so many jobs with their results and charges, and let the database look at them."""
-    from sqlalchemy import text
-
     kind = "sqlite" if database.is_sqlite else "postgresql"
     job_id = _id() if database.is_sqlite else "'00000000-0000-7000-8000-' || lpad(n::text, 12, '0')"
     words = "What one person would say to another about dams, rivers and turbines. " * 5
@@ -73,5 +74,10 @@ def fill(database: Database, count: int) -> None:
             made = statement.format(numbers=_NUMBERS[kind], id=job_id.replace("::", r"\:\:"))
             connection.execute(text(made), {"count": count, "words": words}
                                if ":count" in made else {})  # fmt: skip
-    with database.write() as connection:
-        connection.exec_driver_sql("ANALYZE")
+    if database.is_sqlite:
+        with database.write() as connection:
+            connection.exec_driver_sql("ANALYZE")
+    else:  # as autovacuum does in time; not possible in a transaction
+        address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as direct:
+            direct.execute("VACUUM ANALYZE")

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from penstock_shared.ledger.reporting.overview import Hits
 from penstock_shared.ledger.reporting.read import Findings
-from penstock_shared.ledger.reporting.savings import Hits, Manner, Work
+from penstock_shared.ledger.reporting.savings import Manner, Work
 
 ENOUGH: Final = 30  # jobs that a price is measured on
 Money = Callable[[int], str]

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
+from operator import add
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, case, cast, func, select
 
 from penstock_shared.ledger.reporting.facts import FACTS, Dimension, Scope
 from penstock_shared.words import Source
@@ -16,7 +17,7 @@ PERCENTILES: Final = (50, 95, 99)
 # Tokens of prompt and answer together, where a bucket of lengths begins.
 LENGTHS: Final = (0, *(2**power for power in range(7, 21)))
 _OPEN: Final = frozenset({Dimension.TENANT, Dimension.WORKFLOW})  # may have any number of values
-_HAS_ENGINE: Final = FACTS.c.source == Source.ENGINE.value
+HAS_ENGINE: Final = FACTS.c.source == Source.ENGINE.value
 
 
 class Line(NamedTuple):
@@ -60,10 +61,15 @@ class Dear(NamedTuple):
     created_ms: int
 
 
-def total(connection: Connection, scope: Scope) -> Line:
-    """Everything in one line."""
-    [line] = _lines(connection, select(*_SUMS), scope) or [Line("", 0, 0, 0, 0, 0, None)]
-    return line
+def gathered(rows: Iterable[Sequence[Any]], place: int | None = None) -> list[Line]:
+    """Lines of rows of keys, a bucket and sums: one for each value of the key at ``place``.
+
+    With None, everything is one line.
+    """
+    found: defaultdict[Any, _Gathering] = defaultdict(_Gathering)
+    for row in rows:
+        found["" if place is None else row[place]].take(*row[-len(ADDED) - 1 :])
+    return [_line(key, each.sums, percentiles(each.buckets)) for key, each in found.items()]
 
 
 def by_dimension(
@@ -74,28 +80,28 @@ def by_dimension(
     Of tenants and workflows the first ``top``, and then what all others are together.
     """
     column = FACTS.c[dimension.value]
-    query = select(column.label("key"), *_SUMS)
     if dimension not in _OPEN:
-        lines = _lines(connection, query.group_by(column), scope)
-        if dimension is Dimension.DAY:
-            return sorted(lines, key=lambda line: int(line.key or 0))
-        return sorted(lines, key=lambda line: (-line.amount_pusd, str(line.key)))
+        lines = gathered(bucket_rows(connection, scope, column), 0)
+        return in_order(lines, is_time=dimension is Dimension.DAY)
     keys = _dearest(connection, scope, column, top)
-    found = {
-        line.key: line
-        for line in _lines(connection, query.where(column.in_(keys)).group_by(column), scope)
-    }
-    shown = [found[key] for key in keys]
-    rest = _rest(whole, shown)
-    return [*shown, rest] if rest.requests else shown
+    found = gathered(bucket_rows(connection, scope, column, column.in_(keys)), 0)
+    rest = _rest(whole, found)
+    return [*in_order(found), rest] if rest.requests else in_order(found)
+
+
+def in_order(lines: Iterable[Line], *, is_time: bool = False) -> list[Line]:
+    """The dearest first, or what comes first."""
+    if is_time:
+        return sorted(lines, key=lambda line: int(line.key or 0))
+    return sorted(lines, key=lambda line: (-line.amount_pusd, str(line.key)))
 
 
 def by_length(connection: Connection, scope: Scope) -> list[Line]:
     """What engines answered, by tokens of prompt and answer; the key is where a bucket begins."""
     tokens = FACTS.c.prompt_tokens + FACTS.c.output_tokens
     begins = case(*((tokens >= begin, begin) for begin in reversed(LENGTHS[1:])), else_=0)
-    query = select(begins.label("key"), *_SUMS).where(_HAS_ENGINE).group_by("key")
-    return sorted(_lines(connection, query, scope), key=lambda line: int(line.key or 0))
+    lines = gathered(bucket_rows(connection, scope, begins, HAS_ENGINE), 0)
+    return in_order(lines, is_time=True)
 
 
 def dearest_requests(connection: Connection, scope: Scope, top: int) -> list[Dear]:
@@ -110,52 +116,61 @@ def dearest_requests(connection: Connection, scope: Scope, top: int) -> list[Dea
     return [Dear(*row) for row in connection.execute(query)]
 
 
-class Bucket(NamedTuple):
-    """Requests whose costs are alike to 1 %."""
+class _Gathering:
+    """A line in the making: sums, and for each bucket how many requests and what they cost."""
 
-    requests: int
-    amount_pusd: int
+    def __init__(self) -> None:
+        self.sums = [0] * len(ADDED)
+        self.buckets: dict[int, tuple[int, int]] = {}
+
+    def take(self, bucket: int, *sums: int) -> None:
+        self.sums = list(map(add, self.sums, sums))
+        requests, amount = self.buckets.get(bucket, (0, 0))
+        self.buckets[bucket] = requests + sums[0], amount + sums[-1]
 
 
-def percentiles(buckets: Mapping[int, Bucket]) -> tuple[int, ...]:
-    """What so many of 100 requests do not exceed: the mean of the bucket that holds the last."""
+def percentiles(buckets: Mapping[int, tuple[int, int]]) -> tuple[int, ...]:
+    """What so many of 100 requests do not exceed: the mean of the bucket that holds the last.
+
+    A bucket is how many requests cost about as much, and what they cost together.
+    """
     ordered = [buckets[number] for number in sorted(buckets)]
-    ranks = list(accumulate(bucket.requests for bucket in ordered))
+    ranks = list(accumulate(requests for requests, _ in ordered))
 
     def reached(percent: int) -> int:
         wanted = -(-ranks[-1] * percent // 100)  # nearest rank
-        bucket = ordered[bisect_left(ranks, wanted)]
-        return round(Fraction(bucket.amount_pusd, bucket.requests))
+        requests, amount = ordered[bisect_left(ranks, wanted)]
+        return round(Fraction(amount, requests))
 
     return tuple(map(reached, PERCENTILES))
 
 
-_SUMS: Final = (
-    FACTS.c.bucket,
-    func.count().label("requests"),
-    func.sum(case((_HAS_ENGINE, 1), else_=0)).label("by_engine"),
-    func.sum(FACTS.c.prompt_tokens).label("prompt_tokens"),
-    func.sum(FACTS.c.output_tokens).label("output_tokens"),
-    func.sum(FACTS.c.amount_pusd).label("amount_pusd"),
+def bucket_rows(
+    connection: Connection, scope: Scope, key: Any, *conditions: ColumnElement[bool]
+) -> Sequence[Row[Any]]:
+    """The key, the bucket, and the sums that are ADDED."""
+    query = select(key.label("key"), FACTS.c.bucket, *SUMS)
+    grouped = query.where(*conditions, *scope.conditions()).group_by("key", FACTS.c.bucket)
+    return connection.execute(grouped).all()
+
+
+def whole(total: Any) -> ColumnElement[int]:
+    """A sum as an integer; those of PostgreSQL are decimals."""
+    return cast(func.sum(total), BigInteger)
+
+
+ADDED: Final = ("requests", "by_engine", "prompt_tokens", "output_tokens", "amount_pusd")
+SUMS: Final = (
+    func.count(),
+    whole(case((HAS_ENGINE, 1), else_=0)),
+    whole(FACTS.c.prompt_tokens),
+    whole(FACTS.c.output_tokens),
+    whole(FACTS.c.amount_pusd),
 )
-_ADDED: Final = ("requests", "by_engine", "prompt_tokens", "output_tokens", "amount_pusd")
-
-
-def _lines(connection: Connection, query: Select[Any], scope: Scope) -> list[Line]:
-    """Group by bucket too, and put the buckets together again."""
-    grouped = query.where(*scope.conditions()).group_by(FACTS.c.bucket)
-    sums: defaultdict[Any, list[int]] = defaultdict(lambda: [0] * len(_ADDED))
-    buckets: defaultdict[Any, dict[int, Bucket]] = defaultdict(dict)
-    for row in connection.execute(grouped).mappings():
-        key = row.get("key", "")
-        for place, name in enumerate(_ADDED):
-            sums[key][place] += int(row[name])
-        buckets[key][row["bucket"]] = Bucket(row["requests"], int(row["amount_pusd"]))
-    return [_line(key, sums[key], percentiles(buckets[key])) for key in sums]
 
 
 def _line(key: Any, sums: list[int], of_requests: tuple[int, ...] | None) -> Line:
-    return Line(key, **dict(zip(_ADDED, sums, strict=True)), percentiles_pusd=of_requests)
+    return Line(key, **dict(zip(ADDED, sums, strict=True)), percentiles_pusd=of_requests)
 
 
 def _dearest(connection: Connection, scope: Scope, column: Any, top: int) -> Sequence[str]:
@@ -166,5 +181,5 @@ def _dearest(connection: Connection, scope: Scope, column: Any, top: int) -> Seq
 
 def _rest(whole: Line, shown: Iterable[Line]) -> Line:
     shown = list(shown)
-    left = [getattr(whole, name) - sum(getattr(s, name) for s in shown) for name in _ADDED]
+    left = [getattr(whole, name) - sum(getattr(s, name) for s in shown) for name in ADDED]
     return _line(None, left, None)

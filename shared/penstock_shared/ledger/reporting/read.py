@@ -10,7 +10,8 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.reporting import lines, savings
 from penstock_shared.ledger.reporting.facts import Dimension, Offset, Scope, facts
 from penstock_shared.ledger.reporting.lines import Dear, Line
-from penstock_shared.ledger.reporting.savings import Hits, Manner, Work
+from penstock_shared.ledger.reporting.overview import Hits, Overview, overview
+from penstock_shared.ledger.reporting.savings import Manner, Work
 from penstock_shared.ledger.schema import Charge, WorkerTime
 
 
@@ -67,25 +68,38 @@ def read_findings(
         span = _span(connection, scope.window)
         local = offsets(span) if span else []
         with facts(connection, scope.window, local, is_sqlite=database.is_sqlite):
-            whole = lines.total(connection, scope)
-            by = {
-                dimension: lines.by_dimension(connection, scope, dimension, whole, top)
-                for dimension in Dimension
-                if dimension in dimensions
-            }
+            seen = overview(connection, scope)
+            is_all = scope.tenant is None and scope.tier is None
             return Findings(
                 span=span,
-                total=whole,
-                by=by,
+                total=seen.total,
+                by=_breakdowns(connection, scope, seen, dimensions, top),
                 lengths=lines.by_length(connection, scope),
                 dearest=lines.dearest_requests(connection, scope, top),
                 workers=_workers(connection, scope),
-                work=savings.work(connection, scope),
-                all_work=savings.work(connection, Scope(scope.window)),
-                hits=savings.hits(connection, scope),
+                work=seen.work,
+                all_work=seen.work if is_all else savings.work(connection, Scope(scope.window)),
+                hits=seen.hits,
                 comparisons=savings.comparisons(connection, scope),
                 manners=savings.manners(connection, scope),
             )
+
+
+def _breakdowns(
+    connection: Connection,
+    scope: Scope,
+    seen: Overview,
+    dimensions: Collection[Dimension],
+    top: int,
+) -> dict[Dimension, list[Line]]:
+    found = {Dimension.TIER: seen.tiers, Dimension.SOURCE: seen.sources}
+    return {
+        each: found[each]
+        if each in found
+        else lines.by_dimension(connection, scope, each, seen.total, top)
+        for each in Dimension
+        if each in dimensions
+    }
 
 
 def _span(connection: Connection, window: Window) -> Span | None:

@@ -21,16 +21,6 @@ class Work(NamedTuple):
     amount_pusd: int
 
 
-class Hits(NamedTuple):
-    """What a tier answered without its engine."""
-
-    tier: str
-    requests: int
-    tokens: int
-    then_pusd: int  # what these answers cost when they were made
-    unknown: int  # requests of which that was not written down
-
-
 class Manner(NamedTuple):
     """What a tier's engines answered with one model in one manner."""
 
@@ -53,15 +43,6 @@ def work(connection: Connection, scope: Scope) -> list[Work]:
     query = select(FACTS.c.tier, *sums).where(_BY_ENGINE, *scope.conditions())
     rows = connection.execute(query.group_by(FACTS.c.tier).order_by(FACTS.c.tier))
     return [Work(*_whole(row)) for row in rows]
-
-
-def hits(connection: Connection, scope: Scope) -> list[Hits]:
-    """What was answered without an engine, by tier."""
-    unknown = func.count().filter(FACTS.c.saved_pusd == 0)
-    sums = (func.count(), func.sum(_TOKENS), func.sum(FACTS.c.saved_pusd), unknown)
-    query = select(FACTS.c.tier, *sums).where(~_BY_ENGINE, *scope.conditions())
-    rows = connection.execute(query.group_by(FACTS.c.tier).order_by(FACTS.c.tier))
-    return [Hits(*_whole(row)) for row in rows]
 
 
 def comparisons(connection: Connection, scope: Scope) -> dict[str, int]:
