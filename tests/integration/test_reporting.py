@@ -15,8 +15,9 @@ from penstock_shared.ledger.auditing import Window
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.reporting.facts import DAY_MS, Dimension, Scope
 from penstock_shared.ledger.reporting.overview import Hits
-from penstock_shared.ledger.reporting.read import Findings, Span, TierTime, read_findings
+from penstock_shared.ledger.reporting.read import Findings, Span, read_findings
 from penstock_shared.ledger.reporting.savings import Manner, Work
+from penstock_shared.ledger.reporting.workers import TierTime
 from penstock_shared.ledger.settling import Answer
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import Source
@@ -198,17 +199,25 @@ def test_the_dearest_come_first(database: Database) -> None:
     ]
 
 
-def test_workers_are_counted_where_they_ended(database: Database) -> None:
+def test_workers_count_by_the_part_of_their_time_in_the_window(database: Database) -> None:
     worker_time.open_books(
         database, worker_id=WORKER, tier="small", host="here", price_per_hour_pusd=9, started_ms=NOW
     )
     answer_some(database, [30])
     worker_time.close_books(database, WORKER, Spent(100, 40), NOW + HOUR_MS, died=True)
-    expected = [TierTime("small", 1, HOUR_MS, 100, 30, 30, 40)]
-    assert read(database).workers == expected
-    assert expected[0].open_pusd == 0
-    assert read(database, Scope(tier="large")).workers == []
-    assert read(database, Scope(Window(None, NOW + HOUR_MS))).workers == []
+    [whole] = read(database).workers
+    assert whole == TierTime("small", 1, 0, HOUR_MS, 30, 30, 40, 0)
+    assert whole.paid_pusd == 100
+    half = Window(NOW - HOUR_MS, NOW + HOUR_MS // 2)
+    assert read(database, Scope(half)).workers == [
+        TierTime("small", 1, 1, HOUR_MS // 2, 15, 15, 20, 0)
+    ]
+    for scope in (
+        Scope(tier="large"),
+        Scope(Window(None, NOW)),
+        Scope(Window(NOW + HOUR_MS + 1, None)),
+    ):
+        assert read(database, scope).workers == []
 
 
 def test_a_report_leaves_nothing_behind(database: Database) -> None:

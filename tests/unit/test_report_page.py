@@ -22,8 +22,9 @@ from penstock_producer.report.sections import (
 from penstock_shared.ledger.reporting.facts import Dimension, Scope
 from penstock_shared.ledger.reporting.lines import Dear, Line
 from penstock_shared.ledger.reporting.overview import Hits
-from penstock_shared.ledger.reporting.read import Findings, Span, TierTime
+from penstock_shared.ledger.reporting.read import Findings, Span
 from penstock_shared.ledger.reporting.savings import Work
+from penstock_shared.ledger.reporting.workers import TierTime
 
 NASTY = "<script>alert('x')</script>\"&"
 DAY = 20_780
@@ -46,7 +47,7 @@ def a_report() -> Report:
         by,
         [a_line(0), a_line(128), a_line(4_096)],
         [Dear("job-1", NASTY, "small", "chat", NASTY, 3, 4, 5, NOW)],
-        [TierTime("small", 1, 3_600_000, 100, 50, 10, 40)],
+        [TierTime("small", 2, 1, 3_600_000, 50, 10, 40, 0)],
         [Work("small", 40, 5_000, 10**9)],
         [Work("large", 40, 5_000, 10**10)],
         [Hits("small", 10, 100, 50, 0)],

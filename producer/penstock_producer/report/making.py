@@ -19,7 +19,8 @@ from penstock_producer.report.sections import (
 )
 from penstock_shared.ledger.reporting.facts import NOTHING, Dimension, Scope
 from penstock_shared.ledger.reporting.lines import LENGTHS, PERCENTILES, Line
-from penstock_shared.ledger.reporting.read import Findings, TierTime
+from penstock_shared.ledger.reporting.read import Findings
+from penstock_shared.ledger.reporting.workers import TierTime
 
 _TITLES: Final = {
     Dimension.TIER: "tier",
@@ -162,10 +163,12 @@ def _workers(workers: list[TierTime], scope: Scope) -> Section:
         Column("utilization", "utilization", Kind.SHARE),
         Column("idle_share", "idle share", Kind.SHARE),
     )
-    note = (
-        "Price x time of the workers whose life ended in this period, or that were last seen in "
-        "it, each as a whole. Utilization is what is not idle. Idle time is nobody's charge."
-    )
+    note = "Price x time. Utilization is what is not idle. Idle time is nobody's charge."
+    if any(each.partial for each in workers):
+        note += (
+            f" {sum(each.partial for each in workers):,} workers lived beyond this period: of what "
+            "they were paid for, a part counts, as large as the part of their time in it."
+        )
     if scope.tenant is not None:
         note += " Workers serve all tenants: this is not of one."
     chart = Chart(ChartKind.PARTS, ("charged", "waste", "in_flight", "idle"))

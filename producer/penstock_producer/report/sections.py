@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from penstock_shared import money
 
+_CENT: Final = 0.01
 OTHERS: Final = "(all others)"  # the label of what is not listed
 
 Cell = str | int | float | Fraction | None
@@ -86,7 +87,7 @@ class Currency(NamedTuple):
         amount = float(self.of(pusd))
         if amount == 0 or abs(amount) >= 1:
             return f"{amount:,.2f}"
-        text = f"{amount:.3g}"
+        text = f"{amount:#.3g}" if abs(amount) >= _CENT else f"{amount:.3g}"
         return text if "e" not in text else f"{Decimal(text):f}"
 
 

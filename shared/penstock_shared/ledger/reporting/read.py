@@ -7,12 +7,13 @@ from sqlalchemy import Connection, func, select
 
 from penstock_shared.ledger.auditing import Window
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.reporting import lines, savings
+from penstock_shared.ledger.reporting import lines, savings, workers
 from penstock_shared.ledger.reporting.facts import Dimension, Offset, Scope, facts
 from penstock_shared.ledger.reporting.lines import Dear, Line
 from penstock_shared.ledger.reporting.overview import Hits, Overview, overview
 from penstock_shared.ledger.reporting.savings import Manner, Work
-from penstock_shared.ledger.schema import Charge, WorkerTime
+from penstock_shared.ledger.reporting.workers import TierTime
+from penstock_shared.ledger.schema import Charge
 
 
 class Span(NamedTuple):
@@ -20,23 +21,6 @@ class Span(NamedTuple):
 
     first_ms: int
     last_ms: int
-
-
-class TierTime(NamedTuple):
-    """What the workers of a tier were paid for, in picodollars."""
-
-    tier: str
-    lives: int
-    worker_ms: int  # all lives together
-    paid_pusd: int
-    charged_pusd: int
-    waste_pusd: int
-    idle_pusd: int
-
-    @property
-    def open_pusd(self) -> int:
-        """Used by requests that are in the engine, or not settled yet."""
-        return self.paid_pusd - self.charged_pusd - self.waste_pusd - self.idle_pusd
 
 
 class Findings(NamedTuple):
@@ -76,7 +60,7 @@ def read_findings(
                 by=_breakdowns(connection, scope, seen, dimensions, top),
                 lengths=lines.by_length(connection, scope),
                 dearest=lines.dearest_requests(connection, scope, top),
-                workers=_workers(connection, scope),
+                workers=workers.tier_times(connection, scope),
                 work=seen.work,
                 all_work=seen.work if is_all else savings.work(connection, Scope(scope.window)),
                 hits=seen.hits,
@@ -110,21 +94,3 @@ def _span(connection: Connection, window: Window) -> Span | None:
         for moment in moments
     )
     return None if first is None or last is None else Span(first, last)
-
-
-def _workers(connection: Connection, scope: Scope) -> list[TierTime]:
-    """Lives that ended or were last seen in the window, each as a whole, as in the audit."""
-    last = func.coalesce(WorkerTime.ended_ms, WorkerTime.seen_ms)
-    sums = (
-        func.count(),
-        func.sum(last - WorkerTime.started_ms),
-        func.sum(WorkerTime.paid_pusd),
-        func.sum(WorkerTime.charged_pusd),
-        func.sum(WorkerTime.waste_pusd + WorkerTime.lost_pusd),
-        func.sum(WorkerTime.idle_pusd),
-    )
-    query = select(WorkerTime.tier, *sums).where(*scope.window.holds(last))
-    if scope.tier is not None:
-        query = query.where(WorkerTime.tier == scope.tier)
-    rows = connection.execute(query.group_by(WorkerTime.tier).order_by(WorkerTime.tier))
-    return [TierTime(tier, *map(int, numbers)) for tier, *numbers in rows]
