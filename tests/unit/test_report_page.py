@@ -139,7 +139,7 @@ def test_what_is_not_known_has_no_bar_and_a_loss_goes_left() -> None:
     svg = chart_of(a_section(ChartKind.BARS, [("a", 30), ("b", None), ("c", -10), (OTHERS, 20)]),
                    Currency())  # fmt: skip
     boxes = re.findall(r'<rect class="(\w+)" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', svg)
-    assert boxes == [("c0", "110.0", "330.0"), ("bad", "0.0", "110.0"), ("rest", "110.0", "220.0")]
+    assert boxes == [("c0", "90.0", "270.0"), ("bad", "0.0", "90.0"), ("rest", "90.0", "180.0")]
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -153,5 +153,5 @@ def test_labels_of_days_do_not_meet_and_stay_inside(days: int) -> None:
     svg = chart_of(a_section(ChartKind.COLUMNS, rows), Currency())
     places = [float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]+middle', svg)]
     assert places
-    assert max(places) <= 420
+    assert max(places) <= 340
     assert all(after - before >= 40 for before, after in itertools.pairwise(places))

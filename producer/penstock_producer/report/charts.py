@@ -1,6 +1,6 @@
 """Charts of a section as inline SVG, drawn here so that a page needs nothing from elsewhere.
 
-Lengths are units of the view box, 440 wide, so that text is readable on a phone. Colours are CSS
+Lengths are units of the view box, 360 wide, so that text is readable on a phone. Colours are CSS
 variables of the page; what colours tell, dashes, order or words tell too.
 """
 
@@ -10,16 +10,16 @@ from typing import Final
 
 from penstock_producer.report.sections import OTHERS, ChartKind, Currency, Section
 
-_WIDTH: Final = 440
+_WIDTH: Final = 360
 _ROW: Final = 36  # of a bar with its label above
 _BAR: Final = 13
 _PLOT: Final = 190  # height of what has a vertical axis
-_LEFT: Final = 74  # where that begins: room for amounts
+_LEFT: Final = 68  # where that begins: room for amounts
 _TOP: Final = 10
 _FOOT: Final = 24  # room for labels below
-_LABEL_CHARS: Final = 34
+_LABEL_CHARS: Final = 30
 _TICKS: Final = 3
-_MOST_LABELS: Final = 6
+_MOST_LABELS: Final = 5
 _HALF_LABEL: Final = 20  # how wide half of one is
 _DASHES: Final = ("none", "6 4", "2 3", "8 3 2 3")
 

@@ -80,11 +80,11 @@ def _line_columns(name: str, title: str) -> tuple[Column, ...]:
     return (
         Column(name, title, Kind.TEXT),
         Column("requests", "requests", Kind.COUNT),
+        Column("cost", "cost", Kind.MONEY),
+        Column("share", "share", Kind.SHARE),
         Column("without_engine", "cached", Kind.SHARE),
         Column("prompt_tokens", "prompt tokens", Kind.COUNT, is_narrow=False),
         Column("output_tokens", "output tokens", Kind.COUNT, is_narrow=False),
-        Column("cost", "cost", Kind.MONEY),
-        Column("share", "share", Kind.SHARE),
         Column("mean", "mean", Kind.MONEY, is_narrow=False),
         *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
         Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
@@ -96,11 +96,11 @@ def _cells(label: str, line: Line, whole: Line) -> tuple[Cell, ...]:
     return (
         label,
         line.requests,
+        line.amount_pusd,
+        Fraction(line.amount_pusd, whole.amount_pusd) if whole.amount_pusd else None,
         Fraction(without, line.requests) if line.requests else None,
         line.prompt_tokens,
         line.output_tokens,
-        line.amount_pusd,
-        Fraction(line.amount_pusd, whole.amount_pusd) if whole.amount_pusd else None,
         line.mean_pusd,
         *(line.percentiles_pusd or (None,) * len(PERCENTILES)),
         line.per_1000_tokens_pusd,
@@ -226,8 +226,8 @@ def _savings(findings: Findings, largest: str, currency: Currency) -> Section:
     columns = (
         Column("what", "what", Kind.TEXT),
         Column("tier", "tier", Kind.TEXT),
-        Column("requests", "requests", Kind.COUNT),
         Column("saved", "saved", Kind.MONEY),
+        Column("requests", "requests", Kind.COUNT),
         Column("basis", "how it is known", Kind.TEXT),
     )
     note = (
@@ -239,7 +239,7 @@ def _savings(findings: Findings, largest: str, currency: Currency) -> Section:
         return f"{currency.short(pusd)} {currency.code}"
 
     rows: list[tuple[Cell, ...]] = [
-        (each.what, each.tier, each.requests, each.saved_pusd, each.basis)
+        (each.what, each.tier, each.saved_pusd, each.requests, each.basis)
         for each in savings_of(findings, largest, money)
     ]
     return Section(
@@ -250,6 +250,7 @@ def _savings(findings: Findings, largest: str, currency: Currency) -> Section:
 def _dearest(findings: Findings, zone: ZoneInfo) -> Section:
     columns = (
         Column("job_id", "job", Kind.TEXT),
+        Column("cost", "cost", Kind.MONEY),
         Column("tier", "tier", Kind.TEXT),
         Column("task_type", "task type", Kind.TEXT, is_narrow=False),
         Column("tenant", "tenant", Kind.TEXT),
@@ -257,11 +258,11 @@ def _dearest(findings: Findings, zone: ZoneInfo) -> Section:
         Column("answered", "answered", Kind.TEXT, is_narrow=False),
         Column("prompt_tokens", "prompt", Kind.COUNT),
         Column("output_tokens", "output", Kind.COUNT),
-        Column("cost", "cost", Kind.MONEY),
     )
     rows: list[tuple[Cell, ...]] = [
         (
             each.job_id,
+            each.amount_pusd,
             each.tier,
             each.task_type,
             each.tenant,
@@ -269,7 +270,6 @@ def _dearest(findings: Findings, zone: ZoneInfo) -> Section:
             local.local_text(each.created_ms, zone),
             each.prompt_tokens,
             each.output_tokens,
-            each.amount_pusd,
         )
         for each in findings.dearest
     ]
