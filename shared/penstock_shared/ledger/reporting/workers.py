@@ -52,7 +52,8 @@ def tier_times(connection: Connection, scope: Scope) -> list[TierTime]:
 def _part(life: Any, window: Window) -> tuple[int, ...]:
     """One life, as the columns of TierTime."""
     waste = life.waste_pusd + life.lost_pusd
-    rest = life.paid_pusd - life.charged_pusd - waste - life.idle_pusd
+    # Between two heartbeats charges may be ahead of what is booked as paid.
+    rest = max(0, life.paid_pusd - life.charged_pusd - waste - life.idle_pusd)
     begin = life.started_ms if window.since_ms is None else max(life.started_ms, window.since_ms)
     end = life.end_ms if window.until_ms is None else min(life.end_ms, window.until_ms)
     inside, whole = end - begin, life.end_ms - life.started_ms
