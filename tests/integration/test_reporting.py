@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 
 from penstock_producer.report import local
 from penstock_shared import clock
-from penstock_shared.ledger import accepting, settling, worker_time
+from penstock_shared.ledger import accepting, auditing, settling, worker_time
 from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.auditing import Window
 from penstock_shared.ledger.database import Database
@@ -18,10 +18,10 @@ from penstock_shared.ledger.reporting.overview import Hits
 from penstock_shared.ledger.reporting.read import Findings, Span, read_findings
 from penstock_shared.ledger.reporting.savings import Manner, Work
 from penstock_shared.ledger.reporting.workers import TierTime
-from penstock_shared.ledger.settling import Answer
+from penstock_shared.ledger.settling import Account, Answer
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import Source
-from tests.examples import ACCOUNT, NOW, WORKER, a_draft, an_answer, claim_some, succeeded
+from tests.examples import NOW, WORKER, a_draft, an_answer, claim_some, succeeded
 
 HOUR_MS = 3_600_000
 EVERYTHING = Scope()
@@ -34,18 +34,19 @@ def answer_some(
     answer: Answer | None = None,
     now_ms: int = NOW,
     tier: str = "small",
+    worker_id: str = WORKER,
     **fields: str,
 ) -> list[str]:
     """Jobs that were answered at some moment, and what each cost in picodollars."""
     drafts = [a_draft(f"What is {number}?", tier=tier, **fields) for number in range(len(costs))]
     accepted = accepting.accept(database, drafts, now_ms)
     job_ids = [each.job_id for each in accepted if isinstance(each, Accepted)]
-    claims = claim_some(database, job_ids, now_ms=now_ms)
+    claims = claim_some(database, job_ids, worker_id=worker_id, now_ms=now_ms)
     settled = [
         succeeded(claim, cost, answer=answer or an_answer())
         for claim, cost in zip(claims, costs, strict=True)
     ]
-    settling.settle(database, ACCOUNT._replace(tier=tier), settled, now_ms)
+    settling.settle(database, Account(worker_id, tier), settled, now_ms)
     return job_ids
 
 
@@ -218,6 +219,26 @@ def test_workers_count_by_the_part_of_their_time_in_the_window(database: Databas
         Scope(Window(NOW + HOUR_MS + 1, None)),
     ):
         assert read(database, scope).workers == []
+
+
+def test_it_agrees_with_the_audit(database: Database) -> None:
+    for number, tier in enumerate(("small", "large")):
+        worker_time.open_books(
+            database,
+            worker_id=f"{tier}-{number}",
+            tier=tier,
+            host="here",
+            price_per_hour_pusd=9,
+            started_ms=NOW,
+        )
+        answer_some(database, [7, 11], tier=tier, worker_id=f"{tier}-{number}")
+        spent = Spent(100, 40 + number)
+        worker_time.close_books(database, f"{tier}-{number}", spent, NOW + 5, died=True)
+    audit = auditing.audit(database, Window(), silent_before_ms=0)
+    findings = read(database)
+    assert findings.total.amount_pusd == audit.total("charged_pusd") == 36
+    for column in ("paid_pusd", "charged_pusd", "waste_pusd", "idle_pusd"):
+        assert sum(getattr(each, column) for each in findings.workers) == audit.total(column)
 
 
 def test_a_report_leaves_nothing_behind(database: Database) -> None:
