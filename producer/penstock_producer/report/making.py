@@ -41,6 +41,10 @@ _NOTES: Final = {
     Dimension.WORKFLOW: "The dearest first: one row for each agent's run or pipeline.",
     Dimension.SOURCE: "Cached and joined answers are charged 0.",
 }
+_OF_REQUESTS: Final = (
+    *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
+    Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
+)
 
 
 class Report(NamedTuple):
@@ -86,8 +90,7 @@ def _line_columns(name: str, title: str) -> tuple[Column, ...]:
         Column("prompt_tokens", "prompt tokens", Kind.COUNT, is_narrow=False),
         Column("output_tokens", "output tokens", Kind.COUNT, is_narrow=False),
         Column("mean", "mean", Kind.MONEY, is_narrow=False),
-        *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
-        Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
+        *_OF_REQUESTS,
     )
 
 
@@ -198,8 +201,7 @@ def _lengths(lines: list[Line]) -> Section:
         Column("requests", "requests", Kind.COUNT),
         Column("cost", "cost", Kind.MONEY),
         Column("mean", "mean", Kind.MONEY),
-        *(Column(f"p{percent}", f"p{percent}", Kind.MONEY) for percent in PERCENTILES),
-        Column("per_1000_tokens", "1,000 tokens", Kind.MONEY),
+        *_OF_REQUESTS,
     )
     note = "Requests that engines answered, by the tokens of prompt and answer together."
     rows: list[tuple[Cell, ...]] = [
