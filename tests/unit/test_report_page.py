@@ -155,3 +155,11 @@ def test_labels_of_days_do_not_meet_and_stay_inside(days: int) -> None:
     assert places
     assert max(places) <= 340
     assert all(after - before >= 40 for before, after in itertools.pairwise(places))
+
+
+@pytest.mark.parametrize("amount", [1, 12_345_678, 5 * 10**11, 99_999 * 10**12, 8 * 10**18])
+def test_amounts_at_the_axis_are_whole(amount: int) -> None:
+    svg = chart_of(a_section(ChartKind.COLUMNS, [("2026-01-01", amount)]), Currency())
+    found = re.findall(r'<text x="([\d.]+)"[^>]+"end">([^<]+)<', svg)
+    assert len(found) == 3
+    assert all(float(x) >= 7.5 * len(words) for x, words in found)

@@ -70,7 +70,8 @@ def test_amounts_are_exact_in_every_currency(pusd: int, rate: Decimal) -> None:
     ("pusd", "text"),
     [
         (0, "0.00"),
-        (1_234_567 * 10**12, "1,234,567.00"),
+        (1_234_567 * 10**12, "1,234,567"),
+        (12_345 * 10**12, "12,345.00"),
         (10**12, "1.00"),
         (123_456_000_000, "0.123"),
         (600_000_000_000, "0.600"),
@@ -81,6 +82,15 @@ def test_amounts_are_exact_in_every_currency(pusd: int, rate: Decimal) -> None:
 )
 def test_amounts_for_the_eye_keep_three_digits(pusd: int, text: str) -> None:
     assert Currency().short(pusd) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0, "0"), (999, "999.00"), (1_000, "1k"), (215_290, "215k"), (20_264_640, "20.3M"),
+     (-3_210_000_000, "-3.21bn")],
+)  # fmt: skip
+def test_amounts_are_brief_where_there_is_little_room(usd: int, text: str) -> None:
+    assert Currency().brief(usd * 10**12) == text
 
 
 def test_cells_are_shown_by_their_kind() -> None:

@@ -4,9 +4,10 @@ Lengths are units of the view box, 360 wide, so that text is readable on a phone
 variables of the page; what colours tell, dashes, order or words tell too.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from penstock_producer.report.sections import OTHERS, ChartKind, Currency, Section
 
@@ -14,7 +15,7 @@ _WIDTH: Final = 360
 _ROW: Final = 36  # of a bar with its label above
 _BAR: Final = 13
 _PLOT: Final = 190  # height of what has a vertical axis
-_LEFT: Final = 68  # where that begins: room for amounts
+_DIGIT: Final = 8  # how wide one is, rather too wide
 _TOP: Final = 10
 _FOOT: Final = 24  # room for labels below
 _LABEL_CHARS: Final = 30
@@ -108,34 +109,52 @@ def _parts(section: Section, _currency: Currency) -> tuple[str, float]:
     return "".join(drawn) + "".join(_legend(titles, y + 12)), y + 24
 
 
+class _Plot(NamedTuple):
+    """Where things are in a picture with a vertical axis."""
+
+    most: float  # the amount at its top
+    amounts: tuple[str, ...]  # at its lines, from zero up
+    left: float  # where it begins, beside the amounts
+    step: float  # from one row to the next
+
+    @classmethod
+    def of(cls, columns: Sequence[Sequence[float]], currency: Currency) -> Self:
+        most = max(map(max, columns)) or 1
+        parts = [number / (_TICKS - 1) for number in range(_TICKS)]
+        amounts = tuple(currency.brief(round(most * part)) for part in parts)
+        left = max(map(len, amounts)) * _DIGIT + 6
+        return cls(most, amounts, left, (_WIDTH - left) / len(columns[0]))
+
+    def x(self, number: int) -> float:
+        """The middle of a row."""
+        return self.left + (number + 0.5) * self.step
+
+    def y(self, amount: float) -> float:
+        """Where an amount is."""
+        return _TOP + _PLOT * (1 - amount / self.most)
+
+
 def _columns(section: Section, currency: Currency) -> tuple[str, float]:
     """One column for each day; its label is without the year."""
     values = _values(section)[0]
-    most = max(values) or 1
-    step = (_WIDTH - _LEFT) / len(values)
+    plot = _Plot.of([values], currency)
     days = [label.partition("-")[2] for label in _labels(section)]
-    parts = [*_axis(most, currency), *_below(days, step)]
+    parts = [*_axis(plot), *_below(days, plot)]
+    width = plot.step * 0.8
     for number, value in enumerate(values):
-        height = value / most * _PLOT
-        x = _LEFT + number * step + step * 0.1
-        parts.append(_box(x, _TOP + _PLOT - height, step * 0.8, height, "c0"))
+        y = plot.y(value)
+        parts.append(_box(plot.x(number) - width / 2, y, width, _TOP + _PLOT - y, "c0"))
     return "".join(parts), _TOP + _PLOT + _FOOT
 
 
 def _lines(section: Section, currency: Currency) -> tuple[str, float]:
     """A line for each column; its points are where the rows are."""
     columns = _values(section)
-    most = max(max(column) for column in columns) or 1
-    step = (_WIDTH - _LEFT) / len(columns[0])
-    labels = [_short_length(label) for label in _labels(section)]
-    parts = [*_axis(most, currency), *_below(labels, step)]
+    plot = _Plot.of(columns, currency)
+    parts = [*_axis(plot), *_below([_short_length(label) for label in _labels(section)], plot)]
     for place, column in enumerate(columns):
-        points = [
-            (_LEFT + (number + 0.5) * step, _TOP + _PLOT * (1 - value / most))
-            for number, value in enumerate(column)
-        ]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(_line(line, place))
+        points = [(plot.x(number), plot.y(value)) for number, value in enumerate(column)]
+        parts.append(_line(" ".join(f"{x:.1f},{y:.1f}" for x, y in points), place))
         parts += [
             f'<circle class="c{place}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points
         ]
@@ -151,24 +170,23 @@ _DRAWN: Final[dict[ChartKind, Callable[[Section, Currency], tuple[str, float]]]]
 }
 
 
-def _axis(most: float, currency: Currency) -> Iterator[str]:
+def _axis(plot: _Plot) -> Iterator[str]:
     """Lines at zero, at the most, and between, each with its amount."""
-    for tick in range(_TICKS):
-        part = tick / (_TICKS - 1)
-        y = _TOP + _PLOT * (1 - part)
-        yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        amount = currency.short(round(most * part)) if tick else "0"
-        yield _text(_LEFT - 6, y + 4, amount, "end")
+    for tick, amount in enumerate(plot.amounts):
+        y = _TOP + _PLOT * (1 - tick / (_TICKS - 1))
+        yield f'<line class="grid" x1="{plot.left}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield _text(plot.left - 6, y + 4, amount, "end")
 
 
-def _below(labels: Sequence[str], step: float) -> Iterator[str]:
+def _below(labels: Sequence[str], plot: _Plot) -> Iterator[str]:
     """Some of the labels under their points, so that none meets another."""
     every = -(-len(labels) // _MOST_LABELS)
+    end = -math.inf
     for number in range(0, len(labels), every):
-        x = min(_LEFT + (number + 0.5) * step, _WIDTH - _HALF_LABEL)
-        if number and x - _LEFT - (number - every + 0.5) * step < 2 * _HALF_LABEL:
-            continue
-        yield _text(x, _TOP + _PLOT + 18, labels[number], "middle")
+        x = min(plot.x(number), _WIDTH - _HALF_LABEL)
+        if x - end >= _HALF_LABEL:
+            yield _text(x, _TOP + _PLOT + 18, labels[number], "middle")
+            end = x + _HALF_LABEL
 
 
 def _legend(titles: Sequence[str], y: float, *, dashed: bool = False) -> Iterator[str]:

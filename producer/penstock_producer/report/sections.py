@@ -6,11 +6,14 @@ Money in cells is picodollars; shares are between 0 and 1; None: there is nothin
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from penstock_shared import money
 
 _CENT: Final = 0.01
+_NO_CENTS: Final = 100_000
+_UNITS: Final = MappingProxyType({10**9: "bn", 10**6: "M", 10**3: "k"})
 OTHERS: Final = "(all others)"  # the label of what is not listed
 
 Cell = str | int | float | Fraction | None
@@ -83,12 +86,22 @@ class Currency(NamedTuple):
         return sign + f"{number[:-24]}.{number[-24:]}".rstrip("0").rstrip(".")
 
     def short(self, pusd: int) -> str:
-        """The same for the eye: cents, and of less than a unit three digits that count."""
+        """The same for the eye: cents of what is not large, three digits of less than a unit."""
         amount = float(self.of(pusd))
+        if abs(amount) >= _NO_CENTS:
+            return f"{amount:,.0f}"
         if amount == 0 or abs(amount) >= 1:
             return f"{amount:,.2f}"
         text = f"{amount:#.3g}" if abs(amount) >= _CENT else f"{amount:.3g}"
         return text if "e" not in text else f"{Decimal(text):f}"
+
+    def brief(self, pusd: int) -> str:
+        """The same where there is little room: 1.23M."""
+        amount = float(self.of(pusd))
+        for unit, name in _UNITS.items():
+            if abs(amount) >= unit:
+                return f"{float(f'{amount / unit:.3g}'):g}{name}"
+        return self.short(pusd) if amount else "0"
 
 
 def shown(cell: Cell, kind: Kind, currency: Currency) -> str:
