@@ -37,6 +37,7 @@ from penstock_shared.gates import (
     read_gates,
     warn_of_stale,
 )
+from penstock_shared.report_settings import ReportSettings
 from penstock_shared.settings_source import (
     as_values,
     connection_of_home,
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     cache: CacheSettings = CacheSettings()
     flower: FlowerSettings = FlowerSettings()
+    report: ReportSettings = ReportSettings()
     gates: dict[TierName, dict[TaskType, Gate]] = Field(
         default_factory=_shipped_gates,
         description="what gates.json says of these tiers; stands in no other place",

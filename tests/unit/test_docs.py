@@ -12,7 +12,7 @@ from penstock_shared.settings import Settings, TierSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-SECTIONS = ("worker", "cache", "flower", "routing")
+SECTIONS = ("worker", "cache", "flower", "routing", "report")
 
 
 def _rows(page: str, heading: str) -> list[list[str]]:

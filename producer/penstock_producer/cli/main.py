@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from penstock_producer.cli import audit, cache, dead, jobs, plan, stack
+from penstock_producer.cli import audit, cache, dead, jobs, plan, report, stack
 from penstock_shared.cli import Home, guarded
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(epilog=jobs.RESULT_EXAMPLES)(jobs.result)
 app.command(epilog=jobs.STATUS_EXAMPLES)(jobs.status)
 app.command(epilog=jobs.CANCEL_EXAMPLES)(jobs.cancel)
 app.command(epilog=audit.AUDIT_EXAMPLES)(audit.audit)
+app.command(epilog=report.REPORT_EXAMPLES)(report.report)
 app.add_typer(dead.app, name="dead")
 app.add_typer(cache.app, name="cache")
 app.add_typer(plan.app, name="plan")

@@ -75,6 +75,7 @@ class Job(Table):
             "ix_jobs_cancellations", "state = 'running' AND cancel_requested", "worker_id"
         ),
         Index("ix_jobs_created", "created_ms"),
+        Index("ix_jobs_report", "id", "task_type", "workflow"),  # without the prompt
     )
 
 
@@ -123,6 +124,18 @@ class JobResult(Table):
     __table_args__ = (
         _partial_index("ix_results_hits", "source <> 'engine'", "job_id", "source", "saved_pusd"),
         _partial_index("ix_results_near_misses", "near_miss IS NOT NULL", "job_id"),
+        # What a report reads of every result, without its text.
+        Index(
+            "ix_results_report",
+            "job_id",
+            "source",
+            "prompt_tokens",
+            "completion_tokens",
+            "saved_pusd",
+        ),
+        _partial_index(
+            "ix_results_manners", "quantization IS NOT NULL OR speculation IS NOT NULL", "job_id"
+        ),
     )
 
 
