@@ -38,7 +38,7 @@ def show_list(
             print_json(_facts(standing))
         return
     if not found:
-        out.print("there are no budgets; write [[budgets]] into penstock.toml")
+        out.print("there are no budgets; write [[budgets]] into penstock.toml", markup=False)
         return
     table = Table("tenant", "workflow", "per", "timezone")
     for heading in ("limit $", "spent $", "reserved $", "left $"):
