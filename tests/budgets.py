@@ -6,9 +6,10 @@ from penstock_shared.budgets import Budget
 from penstock_shared.ledger import accepting, budgeting
 from penstock_shared.ledger.accepting import Accepted, Draft, Outcome
 from penstock_shared.ledger.budgeting import Hold
+from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import BudgetPeriod
-from tests.examples import NOW, a_draft, rows
+from tests.examples import NOW, a_draft, claim_some, rows
 
 
 def a_budget(pusd: int, **fields: Any) -> Budget:
@@ -36,6 +37,12 @@ def submit_one(database: Database, draft: Draft) -> str:
     [outcome] = submit(database, draft)
     assert isinstance(outcome, Accepted)
     return outcome.job_id
+
+
+def claimed(database: Database, budget: Budget, pusd: int = 40) -> Claim:
+    """A job under a budget that a worker holds."""
+    [claim] = claim_some(database, [submit_one(database, held(pusd, budget))])
+    return claim
 
 
 def standing(database: Database, budget: Budget, now_ms: int = NOW) -> tuple[int, int]:

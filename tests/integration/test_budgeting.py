@@ -1,59 +1,29 @@
-"""Money is reserved when a job is accepted, and let go once, however the job ends."""
+"""Money is reserved when a job is accepted, in the period of its submit, or it is refused."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import event
+from sqlalchemy import text
 
 from penstock_shared.errors import BudgetExceeded, IdempotencyConflict
-from penstock_shared.ledger import accepting, claiming, dead, settling, sweeping
+from penstock_shared.ledger import claiming, settling
 from penstock_shared.ledger.accepting import Accepted
-from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Job
-from penstock_shared.words import JobState, Source
-from tests.budgets import a_budget, held, standing, submit, submit_one, used
+from tests.budgets import a_budget, claimed, held, standing, submit, submit_one, used
 from tests.examples import (
     ACCOUNT,
-    LEASE,
     NOW,
     a_draft,
-    accept_some,
-    an_answer,
     claim_some,
-    lose_engines,
-    lose_workers,
     rows,
     succeeded,
 )
 
+PAGE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text(encoding="utf-8")
 DAY = a_budget(100)
 DAY_MS = 86_400_000
-
-
-def claimed(database: Database, pusd: int = 40) -> Claim:
-    [claim] = claim_some(database, [submit_one(database, held(pusd, DAY))])
-    return claim
-
-
-def ended(claim: Claim, state: JobState, cost_pusd: int) -> settling.Settlement:
-    return settling.Settlement(claim, state, cost_pusd, error="an error")
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
-    sent: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            sent.append(statement)
-
-    event.listen(database._engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(database._engine, "before_cursor_execute", note)
 
 
 def test_an_accepted_job_reserves_what_it_may_cost(database: Database) -> None:
@@ -160,130 +130,8 @@ def test_a_foreign_job_reserves_once_however_often_it_is_delivered(database: Dat
     assert standing(database, DAY) == (0, 30)
 
 
-@pytest.mark.parametrize("cost", [0, 25, 40, 90])
-def test_a_job_that_succeeds_is_settled_at_its_charge(database: Database, cost: int) -> None:
-    claim = claimed(database)
-    for _ in range(3):  # the connection may break after the commit
-        settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=cost)], NOW)
-    assert standing(database, DAY) == (cost, 0)
-
-
-@pytest.mark.parametrize("source", [Source.EXACT, Source.SEMANTIC, Source.JOINED])
-def test_an_answer_without_engine_costs_nothing_and_frees_all(
-    database: Database, source: Source
-) -> None:
-    answer = an_answer(source=source)
-    settling.settle(database, ACCOUNT, [succeeded(claimed(database), 0, answer=answer)], NOW)
-    assert standing(database, DAY) == (0, 0)
-
-
-@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED])
-def test_a_running_job_without_an_answer_is_not_charged(
-    database: Database, state: JobState
-) -> None:
-    claim = claimed(database)
-    for _ in range(2):
-        settling.settle(database, ACCOUNT, [ended(claim, state, 30)], NOW)
-    assert standing(database, DAY) == (0, 0)
-
-
-def test_one_settlement_of_many_adds_up_for_each_budget(database: Database) -> None:
-    other = a_budget(100, tenant="other")
-    ids = [
-        submit_one(database, draft)
-        for draft in (held(10, DAY), held(20, DAY, other), held(30, other), a_draft())
-    ]
-    claims = claim_some(database, ids)
-    ends = [succeeded(c, cost_pusd=cost) for c, cost in zip(claims, (1, 2, 4, 8), strict=True)]
-    settling.settle(database, ACCOUNT, [*ends[:3], ends[3], ends[0]], NOW)
-    assert (standing(database, DAY), standing(database, other)) == ((3, 0), (6, 0))
-
-
-def test_a_late_settlement_changes_no_budget(database: Database) -> None:
-    late = claimed(database)
-    lose_workers(database)
-    settling.settle(database, ACCOUNT, [succeeded(late, cost_pusd=9)], NOW)
-    assert standing(database, DAY) == (0, 40)
-    [claim] = claim_some(database, [late.job_id], now_ms=NOW * 2)
-    settling.settle(database, ACCOUNT, [succeeded(late, 9), succeeded(claim, 7)], NOW)
-    assert standing(database, DAY) == (7, 0)
-
-
-def test_a_job_that_is_given_back_or_lost_keeps_its_reservation(database: Database) -> None:
-    claim = claimed(database)
-    settling.give_back(database, ACCOUNT, [claim], 5, NOW)
-    [again] = claim_some(database, [claim.job_id])
-    lose_engines(database, [again])
-    assert standing(database, DAY) == (0, 40)
-
-
-def cancel(database: Database, _job_id: str) -> None:
-    claiming.cancel(database, [_job_id], NOW)
-
-
-def sweep(database: Database, _job_id: str) -> None:
-    sweeping.expire_overdue(database, NOW + 1)
-
-
-def claim_late(database: Database, job_id: str) -> None:
-    assert claim_some(database, [job_id], now_ms=NOW + 1) == []
-
-
-@pytest.mark.parametrize("end", [cancel, sweep, claim_late])
-def test_a_queued_job_that_ends_frees_what_it_had(
-    database: Database, end: Callable[[Database, str], None]
-) -> None:
-    job_id = submit_one(database, held(40, DAY))
-    with database.write() as connection:
-        connection.exec_driver_sql(f"UPDATE jobs SET deadline_ms = {NOW + 1}")
-    for _ in range(2):
-        end(database, job_id)
-    assert standing(database, DAY) == (0, 0)
-
-
-def test_cancelling_a_running_job_waits_for_its_worker(database: Database) -> None:
-    claim = claimed(database)
-    claiming.cancel(database, [claim.job_id], NOW)
-    assert standing(database, DAY) == (0, 40)
-    settling.settle(database, ACCOUNT, [ended(claim, JobState.CANCELLED, 3)], NOW)
-    assert standing(database, DAY) == (0, 0)
-
-
-@pytest.mark.parametrize("lose", ["engine", "worker"])
-def test_a_dead_job_frees_what_it_had(database: Database, lose: str) -> None:
-    claim = claimed(database)
-    for moment in range(20):
-        if lose == "engine":
-            lose_engines(database, [claim], max_attempts=1)
-        else:
-            lose_workers(database, max_attempts=1)
-        claim = (claim_some(database, [claim.job_id], now_ms=NOW * 2 + moment) or [claim])[0]
-    assert rows(database, Job)[0].state == "dead"
-    assert standing(database, DAY) == (0, 0)
-
-
-def test_a_dead_job_that_is_dropped_frees_nothing_twice(database: Database) -> None:
-    claim = claimed(database)
-    lose_engines(database, [claim], max_attempts=1)
-    for _ in range(2):
-        dead.drop(database, [claim.job_id], NOW)
-    assert standing(database, DAY) == (0, 0)
-
-
-def test_a_dead_job_that_is_retried_reserves_again_whatever_is_left(database: Database) -> None:
-    claim = claimed(database)
-    lose_engines(database, [claim], max_attempts=1)
-    submit_one(database, held(100, DAY))
-    for _ in range(2):
-        dead.retry(database, [claim.job_id])
-    assert standing(database, DAY) == (0, 140)
-    [again] = claim_some(database, [claim.job_id])
-    settling.settle(database, ACCOUNT, [succeeded(again, cost_pusd=7)], NOW)
-    assert standing(database, DAY) == (7, 100)
-
-
 def test_a_charge_belongs_to_the_period_of_the_submit(database: Database) -> None:
-    claim = claimed(database)
+    claim = claimed(database, DAY)
     submit_one(database, held(30, DAY, now_ms=NOW + DAY_MS))
     settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=55)], NOW + DAY_MS)
     assert standing(database, DAY) == (55, 0)
@@ -311,35 +159,20 @@ def test_money_beyond_what_a_double_can_count_is_exact(database: Database) -> No
     assert standing(database, huge) == (2**62 - 1, 0)
 
 
-def test_without_budgets_no_statement_is_added(database: Database) -> None:
-    ids = accept_some(database, 4)
-    counts = {}
-    with statements(database) as sent:
-        accepting.accept(database, [a_draft(), a_draft()], NOW)
-        counts["accept"] = len(sent)
-        claims = claim_some(database, ids[:3])
-        lost = claims[1:]
-        sent.clear()
-        settling.settle(database, ACCOUNT, [succeeded(claims[0])], NOW)
-        counts["settle"] = len(sent)
-        for name, step in {
-            "lose": lambda: lose_engines(database, lost, max_attempts=1),
-            "retry": lambda: dead.retry(database, [lost[0].job_id]),
-            "drop": lambda: dead.drop(database, [lost[1].job_id], NOW),
-            "cancel": lambda: claiming.cancel(database, ids, NOW),
-            "expire": lambda: sweeping.expire_overdue(database, NOW + LEASE),
-        }.items():
-            sent.clear()
-            step()
-            counts[name] = len(sent)
-    # What these took before there were budgets.
-    assert counts == {
-        "accept": 1,
-        "settle": 6,
-        "lose": 3,
-        "retry": 1,
-        "drop": 1,
-        "cancel": 3,
-        "expire": 1,
-    }
-    assert used(database) == {}
+def test_the_questions_of_the_page_are_answered(database: Database) -> None:
+    claim = claimed(database, DAY)
+    submit_one(database, held(30, DAY))
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=55)], NOW)
+    estimates, ends, wrong = re.findall(r"```sql\n(.*?);\n```", PAGE, re.DOTALL)
+
+    def ask(question: str) -> list[tuple[Any, ...]]:
+        with database.read() as connection:
+            return [tuple(row) for row in connection.execute(text(question))]
+
+    assert ask(estimates) == [("small", 1, 40, 55, 15)]
+    [row] = ask(ends)
+    assert row[4:] == (100, 55, 30, 15)
+    assert ask(wrong) == []
+    with database.write() as connection:
+        connection.execute(text("UPDATE budget_periods SET reserved_pusd = 31"))
+    assert len(ask(wrong)) == 1

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
+from penstock_shared.budgets import Budget, Period
 from penstock_shared.ledger.accepting import Draft
 from penstock_shared.ledger.budgeting import Hold
 from penstock_shared.ledger.database import Database
@@ -52,9 +53,11 @@ class Estimator:
 
     def with_holds(self, drafts: Sequence[Draft], now_ms: int) -> list[Draft]:
         """The drafts, those that fall under budgets with what they reserve there."""
-        if not self._settings.budgets:
+        budgets = self._settings.budgets
+        if not budgets:
             return list(drafts)
-        return [self._with_hold(draft, now_ms) for draft in drafts]
+        present = [(budget, budget.period(now_ms)) for budget in budgets]
+        return [self._with_hold(draft, present) for draft in drafts]
 
     def price(self, tier: str) -> Price:
         """The tier's price of tokens: measured within the last minute or so, else assumed."""
@@ -64,12 +67,10 @@ class Estimator:
         per_hour = self._settings.tiers[tier].price_per_hour_pusd
         return self._prices.get(tier) or Price(per_hour, 3600 * ASSUMED_TOKENS_PER_S)
 
-    def _with_hold(self, draft: Draft, now_ms: int) -> Draft:
+    def _with_hold(self, draft: Draft, present: Sequence[tuple[Budget, Period]]) -> Draft:
         request = draft.request
         periods = tuple(
-            budget.period(now_ms)
-            for budget in self._settings.budgets
-            if budget.covers(request.tenant, request.workflow)
+            period for budget, period in present if budget.covers(request.tenant, request.workflow)
         )
         if not periods:
             return draft
