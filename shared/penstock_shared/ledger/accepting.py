@@ -55,7 +55,8 @@ def accept(
         return []
     rows = [_row(draft, now_ms, now_ms if published else None) for draft in drafts]
     with database.write() as connection:
-        new = _insert(connection, rows, is_sqlite=database.is_sqlite)
+        tell = any(draft.hold and draft.job_id for draft in drafts)
+        inserted = _insert(connection, rows, is_sqlite=database.is_sqlite, tell=tell)
         doubtful = [
             row
             for row, draft in zip(rows, drafts, strict=True)
@@ -65,7 +66,7 @@ def accept(
         holds = {
             row["id"]: draft.hold
             for row, draft in zip(rows, drafts, strict=True)
-            if draft.hold is not None and row["id"] in new
+            if draft.hold and (row["id"] in inserted if tell else _is_own(row, known))
         }
         refused = _reserve(connection, holds, is_sqlite=database.is_sqlite, now_ms=now_ms)
     return [_outcome(row, known, refused) for row in rows]
@@ -88,12 +89,14 @@ def chunks(ids: Iterable[str]) -> Iterable[list[str]]:
     return (all_ids[i : i + _IN_LIMIT] for i in range(0, len(all_ids), _IN_LIMIT))
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]], *, is_sqlite: bool) -> set[str]:
-    """Insert what is not known yet; where budgets are concerned, returns the ids of that."""
+def _insert(
+    connection: Connection, rows: list[dict[str, Any]], *, is_sqlite: bool, tell: bool
+) -> set[str]:
+    """Insert what is not known yet; with ``tell``, which takes longer, returns the ids of that."""
     insert = (sqlite_insert if is_sqlite else postgresql_insert)(Job).on_conflict_do_nothing()
     # In the order of their keys: two batches with the same keys never wait for each other.
     ordered = sorted(rows, key=lambda row: (row["tenant"], row["idempotency_key"] or ""))
-    if any(row["budget_ids"] for row in rows):
+    if tell:
         return set(connection.scalars(insert.returning(Job.id), ordered))
     connection.execute(insert, ordered)
     return set()
@@ -157,15 +160,25 @@ def _known(connection: Connection, rows: list[dict[str, Any]]) -> _Known:
     return _Known(by_id, by_key)
 
 
-def _outcome(row: dict[str, Any], known: _Known, refused: dict[str, BudgetExceeded]) -> Outcome:
+def _job_of(row: dict[str, Any], known: _Known) -> Any:
     key = row["idempotency_key"]
-    job = known.by_key.get((row["tenant"], key)) if key else known.by_id.get(row["id"])
+    return known.by_key.get((row["tenant"], key)) if key else known.by_id.get(row["id"])
+
+
+def _is_own(row: dict[str, Any], known: _Known) -> bool:
+    """Whether a job with an id of ours is new, and not one that has its idempotency key."""
+    job = _job_of(row, known)
+    return job is None or bool(job.id == row["id"])
+
+
+def _outcome(row: dict[str, Any], known: _Known, refused: dict[str, BudgetExceeded]) -> Outcome:
+    job = _job_of(row, known)
     job_id = row["id"] if job is None else job.id
     if job_id in refused:
         return refused[job_id]
     if job is None:
         return Accepted(row["id"], row["tier"], row["reason"], is_new=True)
-    if key and job.digest != row["digest"]:
+    if row["idempotency_key"] and job.digest != row["digest"]:
         return IdempotencyConflict(
             f"this idempotency key belongs to job {job.id} with another request; "
             "use a new key, or repeat the first request exactly"
