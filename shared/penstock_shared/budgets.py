@@ -65,7 +65,7 @@ class Budget(BaseModel):
         whose = [] if self.tenant is None else [f"tenant {self.tenant!r}"]
         whose += [] if self.workflow is None else [f"workflow {self.workflow!r}"]
         amount = money.usd_text(self.usd)
-        return f"{', '.join(whose) or 'everybody'}: {amount} USD per {self.per}"
+        return f"{', '.join(whose) or 'everybody'} ({amount} USD per {self.per})"
 
     def covers(self, tenant: str, workflow: str | None) -> bool:
         """Whether a request of this tenant and workflow is paid from it."""

@@ -61,7 +61,7 @@ def test_a_submit_over_the_budget_is_refused_and_others_are_not(
 ) -> None:
     for _ in range(2):
         client.submit(PROMPT, **FIELDS)
-    with pytest.raises(BudgetExceeded, match=r"tenant 'acme': 0\.001 USD per month") as refusal:
+    with pytest.raises(BudgetExceeded, match=r"tenant 'acme' \(0\.001 USD per month\)") as refusal:
         client.submit(PROMPT, **FIELDS)
     assert refusal.value.renews_ms > clock.now_ms()
     assert 0 < refusal.value.retry_after_s <= 31 * 86_400
@@ -182,7 +182,7 @@ def test_the_command_says_which_budget_and_when_and_exits_with_its_own_status(
     assert [penstock(*submit_options()).status for _ in range(3)] == [0, 0, 77]
     refused = penstock(*submit_options())
     assert "(budget_exceeded)" in refused.err
-    assert "tenant 'acme': 0.001 USD per month" in refused.err
+    assert "tenant 'acme' (0.001 USD per month)" in refused.err
     assert "renews at 2" in refused.err
 
 

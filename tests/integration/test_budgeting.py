@@ -45,7 +45,7 @@ def test_a_refusal_names_the_budget_what_is_left_and_when_it_renews(database: Da
     [refused] = submit(database, held(40, budget))
     assert isinstance(refused, BudgetExceeded)
     assert refused.message == (
-        "the budget of tenant 'acme', workflow 'nightly': 0.0000000001 USD per day has "
+        "the budget of tenant 'acme', workflow 'nightly' (0.0000000001 USD per day) has "
         "0.00000000003 USD left, and this request may cost 0.00000000004 USD; the budget renews at "
         "2027-01-16T00:00:00Z; wait until then, or lower max_tokens"
     )

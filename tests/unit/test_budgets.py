@@ -98,9 +98,9 @@ def test_budgets_of_the_same_name_in_other_columns_are_not_the_same() -> None:
 
 def test_a_label_says_whose_it_is_and_how_much() -> None:
     assert a_budget(tenant="acme", workflow="nightly").label == (
-        "tenant 'acme', workflow 'nightly': 5 USD per day"
+        "tenant 'acme', workflow 'nightly' (5 USD per day)"
     )
-    assert a_budget(per="month", usd="0.1").label == "everybody: 0.1 USD per month"
+    assert a_budget(per="month", usd="0.1").label == "everybody (0.1 USD per month)"
 
 
 def test_budgets_are_read_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_budgets_are_read_from_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         encoding="utf-8",
     )
     labels = [budget.label for budget in load_settings(tmp_path).budgets]
-    assert labels == ["tenant 'acme': 5 USD per day", "workflow 'nightly': 100 USD per month"]
+    assert labels == ["tenant 'acme' (5 USD per day)", "workflow 'nightly' (100 USD per month)"]
 
 
 @pytest.mark.parametrize(
