@@ -212,7 +212,8 @@ def test_the_list_has_each_budget_with_what_is_spent_reserved_and_left(
     assert renews.endswith("-01T00:00:00Z")
     assert (second["left_usd"], second["renews_at"][-10:]) == ("2", "T17:00:00Z")
     table = penstock("budget", "list").out
-    assert f"0.{left}" in table
+    assert f"{float(first['left_usd']):.6f}" in table
+    assert "tenant 'acme' (0.001 USD per month)" in table
     assert "[bold]" in table
 
 

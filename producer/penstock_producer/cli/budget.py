@@ -40,12 +40,15 @@ def show_list(
     if not found:
         out.print("there are no budgets; write [[budgets]] into penstock.toml", markup=False)
         return
-    table = Table("tenant", "workflow", "per", "timezone")
-    for heading in ("limit $", "spent $", "reserved $", "left $"):
+    table = Table("budget")
+    for heading in ("spent $", "reserved $", "left $"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("renews", no_wrap=True)
     for standing in found:
-        table.add_row(*(escape(str(cell or "all")) for cell in _facts(standing).values()))
+        amounts = (standing.spent_pusd, standing.reserved_pusd, standing.left_pusd)
+        shown = (f"{money.to_usd(amount):.6f}" for amount in amounts)
+        renews = clock.to_iso(standing.period.ends_ms)
+        table.add_row(escape(standing.budget.label), *shown, renews)
     out.print(table)
 
 
