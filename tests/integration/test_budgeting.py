@@ -98,6 +98,17 @@ def test_of_two_full_budgets_the_one_that_renews_last_is_named(database: Databas
     assert refused.budget == month.label
 
 
+def test_a_budget_in_which_it_never_fits_is_named_before_one_that_is_full(
+    database: Database,
+) -> None:
+    month = a_budget(1_000, per="month")
+    submit_one(database, held(1_000, month))
+    [refused] = submit(database, held(101, DAY, month))
+    assert isinstance(refused, BudgetExceeded)
+    assert refused.budget == DAY.label
+    assert "it never fits" in refused.message
+
+
 def test_a_known_key_reserves_nothing_also_when_the_budget_is_full(database: Database) -> None:
     first = submit_one(database, held(100, DAY, idempotency_key="k"))
     again, conflict = submit(

@@ -72,8 +72,7 @@ def reserve(
     for job_id, hold in holds.items():
         full = [p for p in hold.periods if used[p.id] + hold.amount_pusd > p.limit_pusd]
         if full:
-            worst = max(full, key=lambda period: period.ends_ms)
-            refused[job_id] = _refusal(worst, used[worst.id], hold.amount_pusd, now_ms)
+            refused[job_id] = _refusal(full, used, hold.amount_pusd, now_ms)
             continue
         for period in hold.periods:
             used[period.id] += hold.amount_pusd
@@ -165,8 +164,12 @@ def _add(connection: Connection, reserved: Counter[str], spent: Counter[str]) ->
     )
 
 
-def _refusal(period: Period, used_pusd: int, amount_pusd: int, now_ms: int) -> BudgetExceeded:
-    left = _usd(max(0, period.limit_pusd - used_pusd))
+def _refusal(
+    full: Sequence[Period], used: Mapping[str, int], amount_pusd: int, now_ms: int
+) -> BudgetExceeded:
+    """Names the budget in which the request never fits, else the one that renews last."""
+    period = max(full, key=lambda each: (amount_pusd > each.limit_pusd, each.ends_ms))
+    left = _usd(max(0, period.limit_pusd - used[period.id]))
     renews = clock.to_iso(period.ends_ms)
     advice = (
         "it never fits: lower max_tokens, or raise the budget"
