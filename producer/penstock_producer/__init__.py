@@ -4,6 +4,7 @@ from penstock_producer.async_client import AsyncClient, AsyncJob
 from penstock_producer.client import Client, Job
 from penstock_shared.errors import (
     BrokerUnavailable,
+    BudgetExceeded,
     ContextTooLong,
     IdempotencyConflict,
     InvalidRequest,
@@ -30,6 +31,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "BrokerUnavailable",
+    "BudgetExceeded",
     "Client",
     "ContextTooLong",
     "IdempotencyConflict",

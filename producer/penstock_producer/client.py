@@ -14,14 +14,14 @@ from penstock_shared import clock
 from penstock_shared.broker import Publisher, Wakeup, make_app
 from penstock_shared.errors import (
     BrokerUnavailable,
-    IdempotencyConflict,
     LedgerUnavailable,
     PenstockError,
     ResultTimeout,
 )
 from penstock_shared.ledger import accepting, claiming, reading
-from penstock_shared.ledger.accepting import Accepted, Draft
+from penstock_shared.ledger.accepting import Accepted, Draft, Outcome
 from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.estimating import Estimator
 from penstock_shared.ledger.migrate import check_schema
 from penstock_shared.request import Message, Request
 from penstock_shared.result import Result
@@ -90,6 +90,7 @@ class Client:
             raise
         self._publisher = Publisher(make_app(self._settings))
         self._waiter = Waiter(self._database)
+        self._estimator = Estimator(self._settings, self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +122,8 @@ class Client:
 
         ``deadline`` is a moment, a timedelta or seconds from now. Sampling parameters have their
         usual names: max_tokens, temperature, top_p, top_k, min_p, seed, stop and the penalties.
-        Raises InvalidRequest (and its kinds) and LedgerUnavailable; then nothing was accepted.
+        Raises InvalidRequest (and its kinds, such as BudgetExceeded) and LedgerUnavailable; then
+        nothing was accepted.
         """
         request = Request.build(
             prompt,
@@ -145,7 +147,8 @@ class Client:
         Each item is a prompt, messages, a Request, or a mapping with ``prompt`` or ``messages``
         beside any argument of ``submit``; ``common`` holds for all. The items are checked up to
         a thousand at a time: a wrong one raises InvalidRequest with its number, and none of its
-        group is accepted.
+        group is accepted. Of a group that was checked, one that conflicts with its key or does not
+        fit into its budget raises its error, and the others are accepted.
         """
         numbered = enumerate(prompts, start=1)
         jobs: list[Job] = []
@@ -165,14 +168,14 @@ class Client:
                 places.append(place)
             except PenstockError as error:
                 receipts[place] = Receipt(None, error)
-        outcomes = accepting.accept(self._database, drafts, clock.now_ms()) if drafts else []
-        accepted = [o for o in outcomes if not isinstance(o, IdempotencyConflict)]
+        outcomes = self._accept(drafts)
+        accepted = [o for o in outcomes if isinstance(o, Accepted)]
         published = self._publish([a for a in accepted if a.is_new])
         for place, outcome in zip(places, outcomes, strict=True):
-            if isinstance(outcome, IdempotencyConflict):
-                receipts[place] = Receipt(None, outcome)
-            else:
+            if isinstance(outcome, Accepted):
                 receipts[place] = Receipt(outcome, None, published)
+            else:
+                receipts[place] = Receipt(None, outcome)
         return [receipt for receipt in receipts if receipt is not None]
 
     def job(self, job_id: str) -> Job:
@@ -238,6 +241,12 @@ class Client:
     def future(self, job_id: str) -> "Future[JobState]":
         """A future of the state in which the job ends."""
         return self._waiter.wait(job_id)
+
+    def _accept(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        if not drafts:
+            return []
+        now = clock.now_ms()
+        return accepting.accept(self._database, self._estimator.with_holds(drafts, now), now)
 
     def _publish(self, accepted: Sequence[Accepted]) -> bool:
         if not accepted:

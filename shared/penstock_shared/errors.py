@@ -4,7 +4,8 @@ PenstockError
 ├── InvalidRequest            the caller must change the request
 │   ├── ContextTooLong
 │   ├── UnknownTier
-│   └── IdempotencyConflict
+│   ├── IdempotencyConflict
+│   └── BudgetExceeded
 ├── InvalidSuite              the file of an evaluation is wrong
 ├── JobNotFound
 ├── JobNotSucceeded           the job ended without an answer
@@ -66,6 +67,26 @@ class IdempotencyConflict(InvalidRequest):
 
     code = "idempotency_conflict"
     http_status = 409
+
+
+class BudgetExceeded(InvalidRequest):
+    """A budget has not enough left for the request.
+
+    ``budget`` names it, ``renews_ms`` is the moment at which its next period begins, and
+    ``retry_after_s`` how many seconds that was away when the request was refused.
+    """
+
+    code = "budget_exceeded"
+    http_status = 429
+    exit_status = 77
+
+    def __init__(
+        self, message: str = "", *, budget: str = "", renews_ms: int = 0, retry_after_s: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.renews_ms = renews_ms
+        self.retry_after_s = retry_after_s
 
 
 class InvalidSuite(PenstockError):

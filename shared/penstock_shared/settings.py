@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from penstock_shared.budgets import Budget, check_apart
 from penstock_shared.cache_settings import CacheSettings
 from penstock_shared.errors import SettingsError
 from penstock_shared.gates import (
@@ -156,13 +157,14 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     flower: FlowerSettings = FlowerSettings()
     report: ReportSettings = ReportSettings()
+    budgets: tuple[Budget, ...] = ()
     gates: dict[TierName, dict[TaskType, Gate]] = Field(
         default_factory=_shipped_gates,
         description="what gates.json says of these tiers; stands in no other place",
     )
 
     @model_validator(mode="after")
-    def _rules_name_tiers(self) -> Self:
+    def _parts_fit_together(self) -> Self:
         for rule in self.routing.rules:
             if rule.tier not in self.tiers:
                 known = ", ".join(self.tiers)
@@ -172,6 +174,7 @@ class Settings(BaseSettings):
                 )
         if self.worker.heartbeat_s * 2 > self.worker.lease_s:
             raise ValueError("worker.lease_s must be at least twice worker.heartbeat_s")
+        check_apart(self.budgets)
         return self
 
     @property

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from penstock_shared import clock
-from penstock_shared.errors import IdempotencyConflict, InvalidRequest, JobNotFound
+from penstock_shared.errors import InvalidRequest, JobNotFound
 from penstock_shared.ids import MAX_JOB_ID_CHARS
 from penstock_shared.ledger import accepting, reading
-from penstock_shared.ledger.accepting import Draft
+from penstock_shared.ledger.accepting import Accepted, Draft, Outcome
 from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.estimating import Estimator
 from penstock_shared.request import Request
 from penstock_shared.routing import route
 from penstock_shared.settings import Settings
@@ -33,6 +34,7 @@ class Desk:
         self._database = database
         self._intake = intake
         self._patience = patience
+        self._estimator = Estimator(settings, database)
 
     def take_in(self, job_id: str, request: Request, sent_to: str | None) -> str:
         """Put a foreign Celery job into the ledger; returns the tier it was routed to.
@@ -43,12 +45,10 @@ class Desk:
         if len(job_id) > MAX_JOB_ID_CHARS:
             raise InvalidRequest(f"the task id is longer than {MAX_JOB_ID_CHARS} characters")
         draft = Draft(request, route(request, self._settings, sent_to=sent_to), job_id)
-        [outcome] = self._patience.call(
-            lambda: accepting.accept(self._database, [draft], clock.now_ms(), published=True)
-        )
-        if isinstance(outcome, IdempotencyConflict):
-            raise outcome
-        return outcome.tier
+        [outcome] = self._patience.call(lambda: self._accept(draft))
+        if isinstance(outcome, Accepted):
+            return outcome.tier
+        raise outcome
 
     def answers(self, job_ids: Sequence[str]) -> list[str]:
         """The answers of jobs that succeeded, in order. Raises JobNotFound."""
@@ -62,3 +62,8 @@ class Desk:
     def outcome(self, job_id: str) -> JobState:
         """Deliver a job, wait, and return how it stands. Raises Requeue."""
         return self._intake.deliver(job_id).result()
+
+    def _accept(self, draft: Draft) -> list[Outcome]:
+        now = clock.now_ms()
+        drafts = self._estimator.with_holds([draft], now)
+        return accepting.accept(self._database, drafts, now, published=True)

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from penstock_shared.errors import IdempotencyConflict
+from penstock_shared.errors import BudgetExceeded, IdempotencyConflict
 from penstock_shared.ids import new_job_id
+from penstock_shared.ledger import budgeting
+from penstock_shared.ledger.budgeting import Hold
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Job
 from penstock_shared.request import Request
@@ -33,32 +35,41 @@ class Draft(NamedTuple):
     request: Request
     route: Route
     job_id: str | None = None  # a foreign Celery task brings its own id
+    hold: Hold | None = None  # what it reserves; None: it falls under no budget
+
+
+Outcome = Accepted | IdempotencyConflict | BudgetExceeded
 
 
 def accept(
     database: Database, drafts: Sequence[Draft], now_ms: int, *, published: bool = False
-) -> list[Accepted | IdempotencyConflict]:
+) -> list[Outcome]:
     """Insert jobs in one transaction; the outcomes stand in the order of ``drafts``.
 
     A known idempotency key gives the job that has it, or IdempotencyConflict when that job's
-    request is another one. A known job id gives that job. ``published`` says that the broker
+    request is another one. A known job id gives that job. A new job reserves what it may cost;
+    BudgetExceeded when a budget has not enough left for it. ``published`` says that the broker
     woke us with these jobs, so that they need no publishing.
     """
     if not drafts:
         return []
     rows = [_row(draft, now_ms, now_ms if published else None) for draft in drafts]
     with database.write() as connection:
-        insert = (sqlite_insert if database.is_sqlite else postgresql_insert)(Job)
-        # In the order of their keys: two batches with the same keys never wait for each other.
-        ordered = sorted(rows, key=lambda row: (row["tenant"], row["idempotency_key"] or ""))
-        connection.execute(insert.on_conflict_do_nothing(), ordered)
+        tell = any(draft.hold and draft.job_id for draft in drafts)
+        inserted = _insert(connection, rows, is_sqlite=database.is_sqlite, tell=tell)
         doubtful = [
             row
             for row, draft in zip(rows, drafts, strict=True)
             if row["idempotency_key"] is not None or draft.job_id is not None
         ]
         known = _known(connection, doubtful)
-    return [_outcome(row, known) for row in rows]
+        holds = {
+            row["id"]: draft.hold
+            for row, draft in zip(rows, drafts, strict=True)
+            if draft.hold and (row["id"] in inserted if tell else _is_own(row, known))
+        }
+        refused = _reserve(connection, holds, is_sqlite=database.is_sqlite, now_ms=now_ms)
+    return [_outcome(row, known, refused) for row in rows]
 
 
 def mark_published(database: Database, job_ids: Sequence[str], now_ms: int) -> None:
@@ -76,6 +87,31 @@ def chunks(ids: Iterable[str]) -> Iterable[list[str]]:
     """Slices of a list of ids, each short enough for one IN clause."""
     all_ids = list(ids)
     return (all_ids[i : i + _IN_LIMIT] for i in range(0, len(all_ids), _IN_LIMIT))
+
+
+def _insert(
+    connection: Connection, rows: list[dict[str, Any]], *, is_sqlite: bool, tell: bool
+) -> set[str]:
+    """Insert what is not known yet; with ``tell``, which takes longer, returns the ids of that."""
+    insert = (sqlite_insert if is_sqlite else postgresql_insert)(Job).on_conflict_do_nothing()
+    # In the order of their keys: two batches with the same keys never wait for each other.
+    ordered = sorted(rows, key=lambda row: (row["tenant"], row["idempotency_key"] or ""))
+    if tell:
+        return set(connection.scalars(insert.returning(Job.id), ordered))
+    connection.execute(insert, ordered)
+    return set()
+
+
+def _reserve(
+    connection: Connection, holds: dict[str, Hold], *, is_sqlite: bool, now_ms: int
+) -> dict[str, BudgetExceeded]:
+    """Reserve for jobs that were inserted just now, and take out those that do not fit."""
+    if not holds:
+        return {}
+    refused = budgeting.reserve(connection, holds, is_sqlite=is_sqlite, now_ms=now_ms)
+    for some in chunks(refused):
+        connection.execute(delete(Job).where(Job.id.in_(some)))
+    return refused
 
 
 def _row(draft: Draft, now_ms: int, published_ms: int | None) -> dict[str, Any]:
@@ -97,6 +133,8 @@ def _row(draft: Draft, now_ms: int, published_ms: int | None) -> dict[str, Any]:
         "attempts": 0,
         "fence": 0,
         "cancel_requested": False,
+        "reserved_pusd": draft.hold.amount_pusd if draft.hold else None,
+        "budget_ids": draft.hold.ids if draft.hold else None,
     }
 
 
@@ -122,12 +160,25 @@ def _known(connection: Connection, rows: list[dict[str, Any]]) -> _Known:
     return _Known(by_id, by_key)
 
 
-def _outcome(row: dict[str, Any], known: _Known) -> Accepted | IdempotencyConflict:
+def _job_of(row: dict[str, Any], known: _Known) -> Any:
     key = row["idempotency_key"]
-    job = known.by_key.get((row["tenant"], key)) if key else known.by_id.get(row["id"])
+    return known.by_key.get((row["tenant"], key)) if key else known.by_id.get(row["id"])
+
+
+def _is_own(row: dict[str, Any], known: _Known) -> bool:
+    """Whether a job with an id of ours is new, and not one that has its idempotency key."""
+    job = _job_of(row, known)
+    return job is None or bool(job.id == row["id"])
+
+
+def _outcome(row: dict[str, Any], known: _Known, refused: dict[str, BudgetExceeded]) -> Outcome:
+    job = _job_of(row, known)
+    job_id = row["id"] if job is None else job.id
+    if job_id in refused:
+        return refused[job_id]
     if job is None:
         return Accepted(row["id"], row["tier"], row["reason"], is_new=True)
-    if key and job.digest != row["digest"]:
+    if row["idempotency_key"] and job.digest != row["digest"]:
         return IdempotencyConflict(
             f"this idempotency key belongs to job {job.id} with another request; "
             "use a new key, or repeat the first request exactly"

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from penstock_shared.ledger import settling
-from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.database import Database, storable
 from penstock_shared.ledger.schema import CacheTrial
 from penstock_shared.ledger.settling import Account
 from penstock_shared.ledger.worker_time import Spent
@@ -57,7 +57,7 @@ def record(
     if not trials:
         return
     rows = [
-        {**t._asdict(), "reason": settling.storable(t.reason), "created_ms": now_ms}
+        {**t._asdict(), "reason": storable(t.reason), "created_ms": now_ms}
         for t in sorted(trials, key=lambda trial: trial.job_id)
     ]
     insert = (sqlite_insert if database.is_sqlite else postgresql_insert)(CacheTrial)

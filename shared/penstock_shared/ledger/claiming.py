@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, true, update
 
+from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job, is_in
@@ -147,9 +148,10 @@ def cancel(database: Database, job_ids: Sequence[str], now_ms: int) -> dict[str,
 
     Returns the states afterwards; unknown ids are left out.
     """
+    cancelled: list[Any] = []
     with database.write() as connection:
         for some in chunks(job_ids):
-            connection.execute(
+            cancelled += connection.execute(
                 update(Job)
                 .where(Job.id.in_(some), is_in(JobState.QUEUED))
                 .values(
@@ -157,12 +159,14 @@ def cancel(database: Database, job_ids: Sequence[str], now_ms: int) -> dict[str,
                     finished_ms=now_ms,
                     error="cancelled by the caller before it started",
                 )
+                .returning(*budgeting.RESERVED)
             )
             connection.execute(
                 update(Job)
                 .where(Job.id.in_(some), is_in(JobState.RUNNING))
                 .values(cancel_requested=True)
             )
+        budgeting.release_all(connection, cancelled)
     return states(database, job_ids)
 
 
@@ -170,8 +174,8 @@ def _runs_at(worker_id: str) -> tuple[ColumnElement[bool], ...]:
     return (Job.worker_id == worker_id, is_in(JobState.RUNNING))
 
 
-def _expire(connection: Any, job_ids: Sequence[str], now_ms: int) -> None:
-    connection.execute(
+def _expire(connection: Connection, job_ids: Sequence[str], now_ms: int) -> None:
+    expired = connection.execute(
         update(Job)
         .where(Job.id.in_(job_ids), is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
         .values(
@@ -179,7 +183,9 @@ def _expire(connection: Any, job_ids: Sequence[str], now_ms: int) -> None:
             finished_ms=now_ms,
             error="the deadline passed before a worker was free",
         )
+        .returning(*budgeting.RESERVED)
     )
+    budgeting.release_all(connection, expired)
 
 
 def _attempt(row: Any, worker_id: str, now_ms: int) -> dict[str, Any]:

@@ -113,6 +113,11 @@ class Database:
             raise LedgerUnavailable(f"the connection to the ledger at {place} broke") from error
 
 
+def storable(text: str) -> str:
+    """Text for any database: a model may write NUL, and PostgreSQL has no such character."""
+    return text.replace("\x00", "\ufffd")
+
+
 def _schema_error(place: str, error: Exception) -> SchemaMismatch:
     return SchemaMismatch(
         f"the ledger at {place} has another schema ({_reason(error)}); run 'penstock migrate'"

@@ -1,10 +1,11 @@
 """Dead jobs: every attempt was lost. People look at them, and retry or drop them."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
+from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job, is_in
@@ -64,36 +65,43 @@ def retry(database: Database, job_ids: Sequence[str]) -> list[str]:
     """Put dead jobs back into the outbox with all their attempts; returns which were dead.
 
     A worker's next sweep publishes them. Fencing tokens go on, so that a worker that was taken for
-    dead and wakes up settles nothing.
+    dead and wakes up settles nothing. Under a budget they reserve again what they had, in the
+    period in which they were submitted, whatever is left of it.
     """
-    return _change(
-        database,
-        job_ids,
-        state=JobState.QUEUED.value,
-        attempts=0,
-        worker_id=None,
-        published_ms=None,
-        not_before_ms=None,
-        finished_ms=None,
-        error=None,
-    )
+    back = {
+        "state": JobState.QUEUED.value,
+        "attempts": 0,
+        "worker_id": None,
+        "published_ms": None,
+        "not_before_ms": None,
+        "finished_ms": None,
+        "error": None,
+    }
+    with database.write() as connection:
+        changed = _change(connection, job_ids, back)
+        budgeting.reserve_again(connection, changed)
+    return [row.id for row in changed]
 
 
 def drop(database: Database, job_ids: Sequence[str], now_ms: int) -> list[str]:
-    """Give dead jobs up: they are cancelled, and listed no more; returns which were dead."""
-    return _change(
-        database,
-        job_ids,
-        state=JobState.CANCELLED.value,
-        finished_ms=now_ms,
-        error="dropped by an operator after all its attempts were lost",
-    )
+    """Give dead jobs up: they are cancelled, and listed no more; returns which were dead.
 
-
-def _change(database: Database, job_ids: Sequence[str], **values: object) -> list[str]:
-    changed: list[str] = []
+    What they had reserved was free when they died.
+    """
+    gone = {
+        "state": JobState.CANCELLED.value,
+        "finished_ms": now_ms,
+        "error": "dropped by an operator after all its attempts were lost",
+    }
     with database.write() as connection:
-        for some in chunks(job_ids):
-            statement = update(Job).where(Job.id.in_(some), _IS_DEAD).values(**values)
-            changed += connection.scalars(statement.returning(Job.id))
+        return [row.id for row in _change(connection, job_ids, gone)]
+
+
+def _change(
+    connection: Connection, job_ids: Sequence[str], values: Mapping[str, object]
+) -> list[Any]:
+    changed: list[Any] = []
+    for some in chunks(job_ids):
+        statement = update(Job).where(Job.id.in_(some), _IS_DEAD).values(**values)
+        changed += connection.execute(statement.returning(Job.id, *budgeting.RESERVED))
     return changed

@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, true, update
 
+from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
+from penstock_shared.ledger.budgeting import Reservation
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job, is_in
@@ -38,6 +40,12 @@ class _Loss(NamedTuple):
     job_id: str
     fence: int
     attempts: int
+    reservation: Reservation | None
+
+
+class _Ended(NamedTuple):
+    requeued: Sequence[_Loss]
+    dead: Sequence[_Loss]
 
 
 def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
@@ -64,7 +72,7 @@ def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
                     max_attempts=max_attempts,
                 )
             )
-    return Lost(sum(o.requeued for o in outcomes), sum(o.dead for o in outcomes))
+        return _counted(connection, outcomes)
 
 
 def lose(
@@ -80,7 +88,7 @@ def lose(
     fences = {claim.job_id: claim.fence for claim in claims}
     with database.write() as connection:
         running = _read(connection, Job.id.in_(fences))
-        return _lose(
+        outcome = _lose(
             connection,
             [loss for loss in running if loss.fence == fences[loss.job_id]],
             reason=reason,
@@ -89,6 +97,7 @@ def lose(
             now_ms=now_ms,
             max_attempts=max_attempts,
         )
+        return _counted(connection, [outcome])
 
 
 def _is_an_attempt(connection: Connection, losses: Sequence[_Loss]) -> bool:
@@ -105,9 +114,10 @@ def _is_an_attempt(connection: Connection, losses: Sequence[_Loss]) -> bool:
 def _read(
     connection: Connection, which: ColumnElement[bool], *, skip_locked: bool = False
 ) -> list[_Loss]:
-    query = select(Job.id, Job.fence, Job.attempts).where(_IS_RUNNING, which).order_by(Job.id)
+    columns = (Job.id, Job.fence, Job.attempts, *budgeting.RESERVED)
+    query = select(*columns).where(_IS_RUNNING, which).order_by(Job.id)
     rows = connection.execute(query.with_for_update(skip_locked=skip_locked))
-    return [_Loss(*row) for row in rows]
+    return [_Loss(row.id, row.fence, row.attempts, budgeting.reservation(row)) for row in rows]
 
 
 def _lose(
@@ -120,13 +130,13 @@ def _lose(
     now_ms: int,
     max_attempts: int,
     suspicious: ColumnElement[bool] = _ALWAYS,
-) -> Lost:
+) -> _Ended:
     reason = f"{reason}, {_TOGETHER}" if together else reason
     _close_attempts(connection, losses, reason if counts else f"{reason}: not counted", now_ms)
     if not counts:
         more = case((suspicious, 1), else_=0) if together else 0
         _requeue(connection, losses, attempts=Job.attempts - 1, suspicion=Job.suspicion + more)
-        return Lost(len(losses), 0)
+        return _Ended(losses, [])
     dead = [loss for loss in losses if loss.attempts >= max_attempts]
     back = [loss for loss in losses if loss.attempts < max_attempts]
     _change(
@@ -137,7 +147,14 @@ def _lose(
         error=f"lost in each of {max_attempts} attempts; the last time: {reason}",
     )
     _requeue(connection, back, not_before_ms=now_ms + _BACKOFF_MS * (Job.attempts - 1))
-    return Lost(len(back), len(dead))
+    return _Ended(back, dead)
+
+
+def _counted(connection: Connection, outcomes: Sequence[_Ended]) -> Lost:
+    """Count them all; what the dead had reserved is free. It is the transaction's last step."""
+    dead = [loss for outcome in outcomes for loss in outcome.dead]
+    budgeting.release(connection, ((loss.reservation, 0) for loss in dead))
+    return Lost(sum(len(outcome.requeued) for outcome in outcomes), len(dead))
 
 
 def _requeue(connection: Connection, losses: Sequence[_Loss], **values: Any) -> None:

@@ -63,6 +63,9 @@ class Job(Table):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str | None] = mapped_column(Text)
     finished_ms: Mapped[int | None]
+    # what it was estimated to cost, and the budgets that it was accepted under; NULL: under none
+    reserved_pusd: Mapped[int | None]
+    budget_ids: Mapped[str | None] = mapped_column(Text)  # of budget_periods, parted by blanks
 
     __table_args__ = (
         Index("uq_jobs_idempotency", "tenant", "idempotency_key", unique=True),
@@ -228,6 +231,22 @@ class WorkerTime(Table):
     lost_pusd: Mapped[int] = mapped_column(default=0, server_default="0")
 
     __table_args__ = (_partial_index("ix_worker_time_open", "ended_ms IS NULL", "seen_ms"),)
+
+
+class BudgetPeriod(Table):
+    """One day or month of one budget."""
+
+    __tablename__ = "budget_periods"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # digest of whose it is and when
+    tenant: Mapped[str | None] = mapped_column(Label)
+    workflow: Mapped[str | None] = mapped_column(Label)
+    per: Mapped[str] = mapped_column(String(16))
+    starts_ms: Mapped[int]
+    ends_ms: Mapped[int]
+    limit_pusd: Mapped[int]  # as the settings said at the last submit
+    reserved_pusd: Mapped[int]  # estimates of its open jobs
+    spent_pusd: Mapped[int]  # charges of its jobs that ended
 
 
 class Duty(Table):

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from penstock_shared.ledger import claiming, worker_time
+from penstock_shared.ledger import budgeting, claiming, worker_time
+from penstock_shared.ledger.budgeting import Reservation
 from penstock_shared.ledger.claiming import Claim
-from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.database import Database, storable
 from penstock_shared.ledger.schema import (
     Attempt,
     CacheEntry,
@@ -114,7 +115,9 @@ def settle(
         charged = sum(s.cost_pusd for s in succeeded)
         wasted += sum(s.cost_pusd for s in mine) - charged
         book(connection, account, charged, wasted, spent)
-    return {job_id for job_id, _ in held | settled}
+        ended = ((held[_hold(s)], s.cost_pusd if s.answer else 0) for s in mine)
+        budgeting.release(connection, ended)
+    return {job_id for job_id, _ in held.keys() | settled}
 
 
 def give_back(
@@ -152,15 +155,19 @@ def _hold(settlement: Settlement) -> tuple[str, int]:
     return settlement.claim.job_id, settlement.claim.fence
 
 
-def _held(connection: Connection, settlements: Sequence[Settlement]) -> set[tuple[str, int]]:
+def _held(
+    connection: Connection, settlements: Sequence[Settlement]
+) -> dict[tuple[str, int], Reservation | None]:
+    """Which of these claims are held, and what their jobs have reserved."""
     wanted = {_hold(s) for s in settlements}
     rows = connection.execute(
-        select(Job.id, Job.fence)
+        select(Job.id, Job.fence, *budgeting.RESERVED)
         .where(Job.id.in_({job_id for job_id, _ in wanted}), is_in(JobState.RUNNING))
         .order_by(Job.id)
         .with_for_update()
     )
-    return wanted & {(row.id, row.fence) for row in rows}
+    found = {(row.id, row.fence): budgeting.reservation(row) for row in rows}
+    return {hold: found[hold] for hold in wanted & found.keys()}
 
 
 def _booked(
@@ -287,8 +294,3 @@ def book(
             **worker_time.of_the_living(spent),
         )
     )
-
-
-def storable(text: str) -> str:
-    """Text for any database: a model may write NUL, and PostgreSQL has no such character."""
-    return text.replace("\x00", "\ufffd")

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from penstock_shared.broker import Wakeup
+from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Duty, Job, is_in
 from penstock_shared.words import JobState
@@ -76,7 +77,7 @@ def published_at(database: Database, job_ids: Sequence[str]) -> list[int]:
 def expire_overdue(database: Database, now_ms: int) -> int:
     """End queued jobs whose deadline passed; returns how many."""
     with database.write() as connection:
-        return connection.execute(
+        expired = connection.execute(
             update(Job)
             .where(is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
             .values(
@@ -84,4 +85,7 @@ def expire_overdue(database: Database, now_ms: int) -> int:
                 finished_ms=now_ms,
                 error="the deadline passed before a worker was free",
             )
-        ).rowcount
+            .returning(*budgeting.RESERVED)
+        ).all()
+        budgeting.release_all(connection, expired)
+    return len(expired)

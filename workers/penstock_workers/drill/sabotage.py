@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select
 from penstock_shared.broker import Wakeup
 from penstock_shared.errors import SettingsError
 from penstock_shared.ledger import claiming, settling, sweeping
+from penstock_shared.ledger.budgeting import Reservation
 from penstock_shared.ledger.schema import Charge, Job, JobResult
 from penstock_shared.ledger.settling import Account, Settlement
 
@@ -29,14 +30,16 @@ def _without_fencing() -> None:
     """Let every settlement through, whoever holds the job by now, and over what stands there."""
     record = settling._record  # noqa: SLF001 - a sabotage needs no door
 
-    def held(connection: Connection, settlements: Sequence[Settlement]) -> set[tuple[str, int]]:
+    def held(
+        connection: Connection, settlements: Sequence[Settlement]
+    ) -> dict[tuple[str, int], Reservation | None]:
         wanted = {(s.claim.job_id, s.claim.fence) for s in settlements}
         job_ids = {job_id for job_id, _ in wanted}
         rows = connection.execute(
             select(Job.id).where(Job.id.in_(job_ids)).order_by(Job.id).with_for_update()
         )
         known = set(rows.scalars())
-        return {(job_id, fence) for job_id, fence in wanted if job_id in known}
+        return {(job_id, fence): None for job_id, fence in wanted if job_id in known}
 
     def over(
         connection: Connection, account: Account, settlements: Sequence[Settlement], now_ms: int
