@@ -7,6 +7,9 @@ PenstockError
 │   ├── IdempotencyConflict
 │   └── BudgetExceeded
 ├── InvalidSuite              the file of an evaluation is wrong
+├── InvalidBatch              lines of a batch file are wrong, nothing was spent
+├── BatchBusy                 another command has this batch
+├── BatchNotFound
 ├── JobNotFound
 ├── JobNotSucceeded           the job ended without an answer
 │   ├── JobFailed
@@ -95,6 +98,30 @@ class InvalidSuite(PenstockError):
     code = "invalid_suite"
     http_status = 400
     exit_status = 65
+
+
+class InvalidBatch(PenstockError):
+    """The input of a batch cannot be used as it is; nothing was accepted."""
+
+    code = "invalid_batch"
+    http_status = 400
+    exit_status = 65
+
+
+class BatchBusy(PenstockError):
+    """Another command works on this batch or writes to this output."""
+
+    code = "batch_busy"
+    http_status = 409
+    exit_status = 73
+
+
+class BatchNotFound(PenstockError):
+    """The ledger has no such batch."""
+
+    code = "batch_not_found"
+    http_status = 404
+    exit_status = 66
 
 
 class JobNotFound(PenstockError):

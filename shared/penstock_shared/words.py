@@ -33,6 +33,20 @@ class JobState(StrEnum):
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
+class BatchState(StrEnum):
+    """Where a batch stands. Workers take lines of a running one only."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # by an operator, or because its money is spent
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"  # every line has ended
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when only a retry of failed lines makes it go on."""
+        return self in {BatchState.CANCELLED, BatchState.COMPLETED}
+
+
 class Source(StrEnum):
     """Where an answer came from."""
 
