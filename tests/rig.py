@@ -1,5 +1,6 @@
 """A worker's parts around a recorded engine: what goes in and what is aborted can be read."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -179,6 +180,7 @@ class Rig:
                 engine=self.engine,
                 patience=self.patience,
                 now_ms=self.clock,
+                clock=itertools.count(step=60).__next__,  # it is always time to look
             ),
             cache=self.cache,
             renderer=renderer,
