@@ -1,5 +1,6 @@
 """A worker's parts around a recorded engine: what goes in and what is aborted can be read."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState
+from penstock_workers.backlog import Backlog
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
 from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
@@ -168,6 +170,18 @@ class Rig:
             lease=Lease(WORKER, LEASE),
             held=self.held,
             intake=self.intake,
+            backlog=Backlog(
+                database=database,
+                tier="small",
+                worker_id=WORKER,
+                lease_ms=LEASE,
+                reserve=16,
+                flights=self.flights,
+                engine=self.engine,
+                patience=self.patience,
+                now_ms=self.clock,
+                clock=itertools.count(step=60).__next__,  # it is always time to look
+            ),
             cache=self.cache,
             renderer=renderer,
             flights=self.flights,

@@ -23,6 +23,7 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import check_schema
 from penstock_shared.ledger.settling import Account
 from penstock_shared.settings import Settings
+from penstock_workers.backlog import Backlog
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
 from penstock_workers.delivery import held_tags
@@ -142,6 +143,16 @@ def assemble(
                 lease=lease,
                 held=held,
                 intake=intake,
+                backlog=Backlog(
+                    database=database,
+                    tier=tier,
+                    **lease._asdict(),
+                    reserve=settings.worker.max_batch_size,
+                    flights=flights,
+                    engine=engine,
+                    patience=patience,
+                    now_ms=clock.now_ms,
+                ),
                 cache=cache,
                 renderer=renderer,
                 flights=flights,

@@ -10,6 +10,7 @@ from celery import Celery
 from penstock_shared.broker import Publisher, oldest_waiting
 from penstock_shared.errors import Unavailable
 from penstock_shared.ledger import accepting, cache_entries, losing, sweeping, worker_time
+from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import WorkerSettings
 
@@ -76,6 +77,7 @@ class Sweeper:
         expired = sweeping.expire_overdue(self._database, now)
         lost = sum(self._reopen_lost(tier, now) for tier in self._tiers)
         published += self._publish_outbox()
+        records.complete(self._database, now)
         if expired or lost or published:
             log.info(
                 "swept: %d expired, %d lost by the broker, %d published", expired, lost, published

@@ -133,11 +133,16 @@ class Worker:
             time.sleep(_TICK_S)
         parts.engine.abort(parts.flights.ids())
         end = time.monotonic() + (_JOIN_S if self._died_of is None else _SETTLE_S)
-        while (len(parts.intake) or parts.trials.shadows.inside) and time.monotonic() < end:
+        while self._has_open_ends() and time.monotonic() < end:
             if self._died_of is not None:  # it had not begun these, and will not end them
                 parts.unfinished.give_back([claim for _, claim in self._landed()])
             time.sleep(_TICK_S)
         parts.intake.send_back_all()
+
+    def _has_open_ends(self) -> bool:
+        """Whether a message is in hand, or something is in the engine; lines have no messages."""
+        parts = self._parts
+        return bool(len(parts.intake) or len(parts.flights) or parts.trials.shadows.inside)
 
     def _on_engine_death(self, reason: str) -> None:
         """What was in the engine is lost, alone or together; what was not goes back."""

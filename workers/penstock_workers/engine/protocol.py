@@ -37,6 +37,7 @@ class EngineRequest(NamedTuple):
     prompt_token_ids: tuple[int, ...]
     sampling: Sampling
     cache_salt: str  # keeps tenants apart in the prefix cache
+    background: bool = False  # nobody waits for it: it lets others pass
 
 
 class Ending(StrEnum):
