@@ -35,7 +35,7 @@ def test_an_uneven_pace_gives_an_interval_around_the_mean() -> None:
 
 
 def test_a_batch_that_stood_still_for_long_has_no_upper_bound() -> None:
-    samples = evenly(5, 40) + [Sample(100, 200)]
+    samples = [*evenly(5, 40), Sample(100, 200)]
     left = time_left(samples, remaining=100)
     assert left is not None
     assert left.low_s > 0

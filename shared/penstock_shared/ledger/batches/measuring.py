@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ColumnElement, Integer, cast, func, select
 
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Charge, Job, JobResult, WorkerTime
+from penstock_shared.request import Sampling
 from penstock_shared.words import Source
 
 _LAST_CHARGES: Final = 50_000  # of all tiers; a tier that is not among them has no figures
@@ -74,7 +75,10 @@ def _recent(database: Database, tier: str) -> list[Measured]:
 
 
 def _max_tokens(*, is_sqlite: bool) -> ColumnElement[Any]:
-    """What the request says, whose JSON the two databases read in their own ways."""
+    """What the request says, whose JSON leaves out what is the default."""
+    said: ColumnElement[Any]
     if is_sqlite:
-        return func.json_extract(Job.request, "$.sampling.max_tokens")
-    return cast(cast(Job.request, JSON)["sampling"]["max_tokens"].as_string(), Integer)
+        said = func.json_extract(Job.request, "$.sampling.max_tokens")
+    else:
+        said = cast(cast(Job.request, JSON)["sampling"]["max_tokens"].as_string(), Integer)
+    return func.coalesce(said, Sampling.model_fields["max_tokens"].default)
