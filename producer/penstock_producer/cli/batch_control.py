@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from penstock_producer.batch.collecting import write_results
+from penstock_producer.batch.pausing import BY_OPERATOR
 from penstock_producer.cli import batch_options as options
 from penstock_producer.cli.batch_run import usd_option
 from penstock_producer.cli.facts import open_ledger, print_json
@@ -49,7 +50,7 @@ def cancel(batch_id: options.BatchId, as_json: options.AsJson = False) -> None:
 def pause(batch_id: options.BatchId, as_json: options.AsJson = False) -> None:
     """Let no worker begin another line; those that run end."""
     with open_ledger() as database:
-        _say(records.pause(database, batch_id, reason="by an operator"), as_json=as_json)
+        _say(records.pause(database, batch_id, reason=BY_OPERATOR), as_json=as_json)
 
 
 def resume(

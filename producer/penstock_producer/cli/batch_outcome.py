@@ -1,10 +1,11 @@
 """How ``penstock batch run`` ends: what it says, and with which exit status."""
 
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
+from penstock_producer.batch.pausing import BY_OPERATOR, INTERRUPTED, has_spent_all
 from penstock_producer.batch.running import RunOptions, Summary
 from penstock_producer.cli import batch_options as options
 from penstock_producer.cli import batch_words as words
@@ -15,8 +16,6 @@ from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
 from penstock_shared.words import BatchState
-
-INTERRUPTED: Final = "its command was interrupted"
 
 
 def pause_and_leave(
@@ -98,11 +97,6 @@ def _raise_for_pause(record: BatchRecord) -> NoReturn:
             "to go on, run the same command with a higher --max-cost"
         )
     raise BatchStopped(
-        f"batch {record.id} is paused ({record.stopped_by or 'by an operator'}); "
+        f"batch {record.id} is paused ({record.stopped_by or BY_OPERATOR}); "
         f"what is done is written; to go on: penstock batch resume {record.id}"
     )
-
-
-def has_spent_all(record: BatchRecord) -> bool:
-    """Whether it is paused because its money is not enough for one more line."""
-    return "max cost" in (record.stopped_by or "")

@@ -161,7 +161,7 @@ def _go(plan: Plan, *, waits: bool) -> None:
         if not plan.yes:
             _ask(plan, preparation, database)
         batch = BatchRun(settings, database, source, plan.run)
-        record = _resumed(database, batch.start(preparation), plan.run)
+        record = batch.start(preparation)
         if waits:
             _wait(plan, settings, database, batch, record)
         else:
@@ -198,17 +198,6 @@ def _ask(plan: Plan, preparation: Preparation, database: Database) -> None:
 
 def _absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).absolute())
-
-
-def _resumed(database: Database, record: BatchRecord, run_options: RunOptions) -> BatchRecord:
-    """Go on with a batch that its own command paused, or that may spend more than before."""
-    if record.state is not BatchState.PAUSED:
-        return record
-    new = None if run_options.max_cost_usd is None else money.from_usd(run_options.max_cost_usd)
-    has_more = new is not None and new > (record.max_cost_pusd or 0)
-    if record.stopped_by == batch_outcome.INTERRUPTED or has_more:
-        return records.resume(database, record.id, max_cost_pusd=new if has_more else None)
-    return record
 
 
 def _wait(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from penstock_producer.batch.pausing import BY_OPERATOR
 from penstock_producer.batch.running import Progress
 from penstock_producer.batch.time_left import TimeLeft
 from penstock_shared import money
@@ -77,7 +78,7 @@ def ended(progress: Progress) -> int:
 def waiting_in_words(progress: Progress, idle_tiers: Sequence[str]) -> str | None:
     """What the batch is doing when it is not simply answering lines."""
     if progress.state == BatchState.PAUSED:
-        return f"paused: {progress.stopped_by or 'by an operator'}; running lines still end"
+        return f"paused: {progress.stopped_by or BY_OPERATOR}; running lines still end"
     if progress.state == BatchState.CANCELLED:
         return "cancelled; running lines end within a heartbeat"
     words = []
