@@ -9,7 +9,6 @@ from rich.console import Console
 from penstock_producer.batch.collecting import write_results
 from penstock_producer.batch.pausing import BY_OPERATOR
 from penstock_producer.cli import batch_options as options
-from penstock_producer.cli.batch_run import usd_option
 from penstock_producer.cli.facts import open_ledger, print_json
 from penstock_shared import clock, money
 from penstock_shared.cli import settings_of
@@ -57,7 +56,7 @@ def resume(
     batch_id: options.BatchId, max_cost: options.MaxCost = None, as_json: options.AsJson = False
 ) -> None:
     """Go on with a paused batch; with --max-cost, up to a new limit of money."""
-    amount = usd_option(max_cost)
+    amount = options.usd_option(max_cost)
     limit_pusd = None if amount is None else money.from_usd(amount)
     with open_ledger() as database:
         record = records.get(database, batch_id)

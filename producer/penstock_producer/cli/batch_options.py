@@ -1,6 +1,7 @@
 """The options of ``penstock batch run`` and ``submit``, and what they say together."""
 
 import json
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -90,6 +91,19 @@ def read_options(
         sampling={name: value for name, value in sampling.items() if value not in (None, [])},
         response_format=None if schema is None else _response_format(schema),
     )
+
+
+def usd_option(text: str | None) -> Decimal | None:
+    """An amount of --max-cost. Raises InvalidRequest."""
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or amount <= 0:
+        raise InvalidRequest(f"--max-cost: {text!r} is no amount above 0; write USD, like 2.50")
+    return amount
 
 
 def _format(name: str | None) -> Format | None:

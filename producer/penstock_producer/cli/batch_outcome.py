@@ -1,5 +1,6 @@
 """How ``penstock batch run`` ends: what it says, and with which exit status."""
 
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -7,6 +8,8 @@ from rich.console import Console
 
 from penstock_producer.batch.pausing import BY_OPERATOR, INTERRUPTED, has_spent_all
 from penstock_producer.batch.running import RunOptions, Summary
+from penstock_producer.batch.shape import Shape
+from penstock_producer.batch.writing import errors_place
 from penstock_producer.cli import batch_options as options
 from penstock_producer.cli import batch_words as words
 from penstock_producer.cli.facts import print_json
@@ -49,8 +52,7 @@ def in_words(summary: Summary, run: RunOptions) -> str:
     counts = summary.counts
     facts = [f"{counts.succeeded:,} of {summary.record.total:,} lines have an answer"]
     if counts.without_answer:
-        where = run.errors or "ERR"
-        facts.append(f"{counts.without_answer:,} failed, see {where}")
+        facts.append(f"{counts.without_answer:,} failed, see {_error_file(summary, run)}")
     facts += [
         f"{summary.cached:,} cached",
         f"{summary.tokens:,} tokens",
@@ -58,6 +60,17 @@ def in_words(summary: Summary, run: RunOptions) -> str:
         words.duration(summary.seconds),
     ]
     return " · ".join(facts)
+
+
+def _error_file(summary: Summary, run: RunOptions) -> str:
+    """Where the lines without an answer are, as short as a person would write it."""
+    out = run.out or ""
+    place = errors_place(Shape.of(summary.record), out, run.errors) or out
+    if place == options.STANDARD:
+        return "standard output"
+    path = Path(place)
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def facts_of(summary: Summary) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def estimate_table(preparation: Preparation, estimate: Estimate) -> Table:
     """Per tier and in all."""
     table = Table("tier", title_justify="left", show_footer=len(estimate.tiers) > 1)
     table.title = (
-        f"estimate of {preparation.valid:,} lines ({on_one_line(preparation.endpoint)}), "
+        f"estimate of {preparation.valid:,} lines ({on_one_line(preparation.endpoint or '')}), "
         "without what the cache answers"
     )
     rows = [_cells(tier) for tier in estimate.tiers]
