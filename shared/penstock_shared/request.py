@@ -21,7 +21,7 @@ from pydantic import (
 
 from penstock_shared import clock
 from penstock_shared.errors import InvalidRequest
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
 
 MAX_PROMPT_BYTES: Final = 4 * 1024 * 1024
 MAX_METADATA_BYTES: Final = 64 * 1024
@@ -87,6 +87,8 @@ class Request(BaseModel):
     idempotency_key: Name | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     cache: bool = True
+    kind: RequestKind = RequestKind.CHAT
+    response_format: dict[str, JsonValue] | None = None
 
     @classmethod
     def build(
