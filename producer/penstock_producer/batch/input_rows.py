@@ -33,6 +33,8 @@ class InputRows:
         """Copy all rows. What goes wrong is raised by ``get``."""
         try:
             for number, values in self._rows:
+                if self._is_over:
+                    return
                 self._add(number, values)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             self._error = error
@@ -52,6 +54,12 @@ class InputRows:
             return {}
         row: dict[str, Any] = json.loads(os.pread(self._content.fileno(), size, offset))
         return row
+
+    def stop(self) -> None:
+        """Let ``fill`` end before the last row."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Free the files; ``fill`` must have ended."""

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from penstock_producer.batch.reading import Line
+from penstock_producer.batch.reading import Line, ReadOptions
 
 
 class Input(Protocol):
     """An input that can be read as often as one likes, with the same lines each time.
 
-    ``kind`` is openai, jsonl, csv, parquet or folder; ``columns`` are those of a table.
+    ``kind`` is openai, jsonl, csv, parquet or folder; ``columns`` are those of a table;
+    ``options`` say how it is read.
     """
 
     kind: str
     label: str
+    options: ReadOptions | None
     columns: Sequence[str] | None
 
     @property

@@ -38,7 +38,8 @@ class OutputFile:
             return
         end = 0
         with self.path.open("rb", _BUFFER_BYTES) as stream:
-            for _, end, written in self._pieces(stream):
+            for _, piece_end, written in self._pieces(stream):
+                end = piece_end
                 if written is not None:
                     see(written)
                     self.lines += 1
@@ -49,6 +50,14 @@ class OutputFile:
             with self.path.open("r+b") as file:
                 file.truncate(end)
                 os.fsync(file.fileno())
+
+    def check(self) -> None:
+        """Raises InvalidBatch when what stands there first is not of this batch."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb", _BUFFER_BYTES) as stream:
+            if next(self._pieces(stream), None) is None:
+                self._check_beginning(stream, self.path.stat().st_size)
 
     def append(self, records: list[bytes]) -> None:
         """Add records. Once a second they are made to outlive a power cut."""
@@ -104,14 +113,14 @@ class OutputFile:
         return self._file
 
     def _pieces(self, stream: BinaryIO) -> Iterator[tuple[int, int, Written | None]]:
-        start = number = 0
+        start, count = 0, 0
         try:
-            for number, piece in enumerate(self._layout.pieces(stream), start=1):
+            for piece in self._layout.pieces(stream):
                 yield start, piece.end, piece.written
-                start = piece.end
+                start, count = piece.end, count + 1
         except Foreign as error:
             raise InvalidBatch(
-                f"{self.path}, record {number + 1}: {error}; "
+                f"{self.path}, record {count + 1}: {error}; "
                 "move the file away, or write to another one"
             ) from None
 
