@@ -104,11 +104,19 @@ class InvalidSuite(PenstockError):
 
 
 class InvalidBatch(PenstockError):
-    """The input of a batch cannot be used as it is; nothing was accepted."""
+    """The input of a batch cannot be used as it is; nothing was accepted.
+
+    ``reason`` is a code of the OpenAI Batch API, such as empty_file, ``line`` the first wrong one.
+    """
 
     code = "invalid_batch"
     http_status = 400
     exit_status = 65
+
+    def __init__(self, message: str = "", *, reason: str = "", line: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.line = line
 
 
 class BatchBusy(PenstockError):

@@ -50,8 +50,11 @@ class Source:
     ``columns`` the columns of a table in order (JSONL: the keys of its first row), else None.
     """
 
-    def __init__(self, kind: Format, label: str, content: _Content, spool: Path) -> None:
+    def __init__(
+        self, kind: Format, label: str, content: _Content, spool: Path, options: ReadOptions
+    ) -> None:
         self.kind: str = kind
+        self.options: ReadOptions | None = options
         self.label = label
         self.columns = content.columns
         self._content = content
@@ -72,7 +75,7 @@ class Source:
             place, label = _copied(spool), "standard input"
         kind = kind_of(place, label, options.format)
         content = _content(kind, place, label, options, settings)
-        return cls(kind, label, content, spool)
+        return cls(kind, label, content, spool, options)
 
     @property
     def endpoint(self) -> str:

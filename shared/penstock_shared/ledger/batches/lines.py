@@ -122,6 +122,39 @@ def results(database: Database, batch_id: str, lines: Sequence[int]) -> list[Lin
     return sorted(found, key=lambda found_line: found_line.line)
 
 
+def ended_numbers(
+    database: Database, batch_id: str, *, after: int = 0, limit: int = _PAGE
+) -> list[Ended]:
+    """Lines that have ended, in the order of their numbers, from after one of them."""
+    query = (
+        select(Job.batch_line, Job.finished_ms)
+        .where(Job.batch_id == batch_id, Job.batch_line > after, Job.finished_ms.is_not(None))
+        .order_by(Job.batch_line)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return [Ended(row.batch_line, row.finished_ms) for row in connection.execute(query)]
+
+
+def states(database: Database, batch_id: str, lines: Sequence[int]) -> dict[int, JobState]:
+    """How those of the lines stand that are jobs."""
+    query = select(Job.batch_line, Job.state).where(Job.batch_id == batch_id)
+    found: dict[int, JobState] = {}
+    with database.read() as connection:
+        for some in chunks(lines):
+            rows = connection.execute(query.where(Job.batch_line.in_(some)))
+            found.update((row.batch_line, JobState(row.state)) for row in rows)
+    return found
+
+
+def last_number(database: Database, batch_id: str) -> int:
+    """The highest number of a line that is in the ledger, refused ones included; 0: none is."""
+    job = select(func.max(Job.batch_line)).where(Job.batch_id == batch_id)
+    refusal = select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id)
+    with database.snapshot() as connection:
+        return max(connection.scalar(job) or 0, connection.scalar(refusal) or 0)
+
+
 def refusals(
     database: Database, batch_id: str, *, after: int = 0, limit: int = _PAGE
 ) -> list[Refusal]:
