@@ -27,9 +27,10 @@ def test_the_second_line_with_an_id_says_where_the_first_was(tmp_path: Path) -> 
 def small_memory() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seen, "_NEWEST", 3)
-        # Eight bits: every lookup goes to the ids themselves.
+        patch.setattr(seen, "_INSERTED", 2)
         patch.setattr(seen, "_FILTER_BYTES", 1)
-        patch.setattr(seen, "_MASK", 7)
+        # A filter that knows nothing: every lookup goes to the ids themselves.
+        patch.setattr(Seen, "_may_have", lambda *_: True)
         yield patch
 
 

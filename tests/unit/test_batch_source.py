@@ -124,12 +124,12 @@ def test_standard_input_is_copied_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_progress_counts_the_bytes_that_lie_there(tmp_path: Path) -> None:
-    path = packed(tmp_path / "in.jsonl.gz", LINES * 400)
+    path = packed(tmp_path / "in.jsonl.gz", LINES * 20)
     source = opened(path)
     assert source.size_bytes == path.stat().st_size
     seen = [source.position() for _ in source.lines()]
     assert seen == sorted(seen)
-    assert 0 < seen[0] <= seen[-1] <= 1
+    assert 0 < seen[-1] <= 1
     assert source.position() == 1
 
 
@@ -141,8 +141,11 @@ def test_the_digest_changes_with_the_content_only(tmp_path: Path) -> None:
     assert len(one.digest()) == 64
 
 
-def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
-    source = opened(write_lines(tmp_path / "in.jsonl", []))
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n \n"])
+def test_an_empty_file_has_no_lines(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(content, encoding="utf-8")
+    source = opened(path)
     assert list(source.lines()) == []
     assert source.position() == 1.0
     assert list(source.rows()) == []
