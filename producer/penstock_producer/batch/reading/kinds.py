@@ -5,7 +5,7 @@ from typing import Final
 
 from penstock_producer.batch.reading.input_file import DAMAGE, InputFile
 from penstock_producer.batch.reading.line import BadLine, LineError
-from penstock_producer.batch.reading.numbered import numbered_lines
+from penstock_producer.batch.reading.numbered import is_blank, numbered_lines
 from penstock_producer.batch.reading.objects import json_object
 from penstock_producer.batch.reading.options import Format
 from penstock_shared.errors import InvalidRequest
@@ -70,7 +70,7 @@ def _is_openai(file: InputFile) -> bool:
         for number, raw in numbered_lines(stream):
             if number > _SEEN_LINES:
                 break
-            if isinstance(raw, LineError) or raw.isspace():
+            if isinstance(raw, LineError) or is_blank(raw):
                 continue
             try:
                 return json_object(raw).keys() >= {"custom_id", "body"}

@@ -35,6 +35,11 @@ def numbered_lines(stream: BinaryIO, start: int = 1) -> Iterator[tuple[int, byte
         yield number, LineError("invalid_request", f"the file is damaged from here on: {error}")
 
 
+def is_blank(raw: bytes) -> bool:
+    """True for a line with nothing on it."""
+    return not raw or raw.isspace()
+
+
 def _next_line(stream: BinaryIO) -> bytes | LineError | None:
     line = stream.readline(MAX_LINE_BYTES + 1)
     if len(line) <= MAX_LINE_BYTES or line.endswith(b"\n"):
