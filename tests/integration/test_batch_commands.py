@@ -148,6 +148,21 @@ def test_a_table_gets_columns_with_the_answer(
     assert "see out.csv" in done.err
 
 
+def test_results_of_a_table_have_its_columns_as_long_as_it_is_there(
+    penstock: Penstock, worker: BatchWorker, tmp_path: Path
+) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("text,city\nwhere,Huế\n", encoding="utf-8")
+    assert penstock("run", "in.csv", "-o", "out.csv").status == 0
+    batch_id = penstock("list", "--json").facts["batch_id"]
+    assert "where,Huế,WHERE" in penstock("results", batch_id, "-o", "-").out
+    table.write_text("text,city\nwhere,Hanoi\n", encoding="utf-8")
+    done = penstock("results", batch_id, "-o", "-")
+    assert "Hanoi" not in done.out
+    assert "WHERE" in done.out
+    assert "changed" in done.err
+
+
 def test_a_dry_run_says_what_it_would_cost_and_accepts_nothing(
     penstock: Penstock, ledger: Database, tmp_path: Path
 ) -> None:

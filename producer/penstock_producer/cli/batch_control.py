@@ -9,6 +9,7 @@ from rich.console import Console
 from penstock_producer.batch.collecting import write_results
 from penstock_producer.batch.pausing import BY_OPERATOR
 from penstock_producer.cli import batch_options as options
+from penstock_producer.cli.batch_input import find_input, has_columns
 from penstock_producer.cli.facts import open_ledger, print_json
 from penstock_shared import clock, money
 from penstock_shared.cli import settings_of
@@ -27,9 +28,17 @@ def results(
     as_json: options.AsJson = False,
 ) -> None:
     """Write the answers that are there already; the rest of the batch runs on."""
+    settings = settings_of()
     with open_ledger() as database:
         record = records.get(database, batch_id)
-        answered, failed = write_results(settings_of(), database, batch_id, out=out, errors=errors)
+        source = None
+        if has_columns(record):
+            source = find_input(record, settings, settings.home)
+            if source is None:
+                err.print("[yellow]note[/]: the input is gone or changed; its columns are left out")
+        answered, failed = write_results(
+            settings, database, batch_id, out=out, errors=errors, source=source
+        )
     facts = {"batch_id": batch_id, "out_lines": answered, "error_lines": failed}
     said = f"{answered:,} answers and {failed:,} errors of {record.total:,} lines"
     if not as_json:
