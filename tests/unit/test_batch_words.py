@@ -29,7 +29,8 @@ def a_progress(**changes: Any) -> Progress:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0.0 s"), (1.26, "1.3 s"), (12.4, "12 s"), (200, "3 min 20 s"), (7_500, "2 h 05 min"),
+        (0, "0.0 s"), (1.26, "1.3 s"), (12.4, "12 s"), (200, "3 min 20 s"), (1_540, "25 min"),
+        (7_500, "2 h 05 min"),
         (273_600, "3 d 4 h"),
     ],
 )  # fmt: skip
@@ -90,10 +91,10 @@ def test_a_log_gets_a_line_every_ten_seconds() -> None:
     with Watch(Console(file=printed), lambda p: asked.append(p) or ["large"], clock) as watch:
         for second in range(31):
             clock.now = float(second)
-            watch.run(a_progress(settled_here=10 * second, running=0))
+            watch.run(a_progress(settled_here=10 * second, succeeded=490, running=0))
     lines = printed.getvalue().splitlines()
-    assert len(lines) == 4
-    assert "time left: not known yet" in lines[0]
+    assert len(lines) == 3
+    assert "50 s left" in lines[0]
     assert "50 s left" in lines[-1]
     assert all("no worker of tier large runs" in line for line in lines)
     assert len(asked) == 7

@@ -1,8 +1,10 @@
 """``penstock batch list | show``."""
 
+from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -49,7 +51,9 @@ def show_list(
     if not counted:
         out.print("there is no batch; 'penstock batch run IN -o OUT' makes one")
         return
-    table = Table("batch", "label", "state", "done", "failed", "cost", "age")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for heading in ("batch", "state, age", "done", "failed, cost"):
+        table.add_column(heading, no_wrap=True)
     for record, counts in counted:
         table.add_row(*_list_cells(record, counts))
     out.print(table)
@@ -83,7 +87,7 @@ def _speed(database: Database, record: BatchRecord, counts: Counts) -> float | N
     now = clock.now_ms()
     if record.finished_ms is not None:
         took = max(1, record.finished_ms - record.created_ms)
-        return counts.ended * 1000 / took
+        return counts.succeeded * 1000 / took
     window = min(_SPEED_MS, now - record.created_ms)
     return overview.ended_since(database, record.id, now - window) * 1000 / max(1, window)
 
@@ -108,14 +112,13 @@ def _list_facts(record: BatchRecord, counts: Counts) -> dict[str, Any]:
 
 
 def _list_cells(record: BatchRecord, counts: Counts) -> tuple[str, ...]:
+    """Two lines each."""
+    age = views.age(record.created_ms, clock.now_ms())
     return (
-        record.id,
-        escape(on_one_line(record.label)),
-        record.state.value,
-        f"{views.bar(counts.ended, record.total)} {counts.ended:,}/{record.total:,}",
-        f"{counts.without_answer:,}",
-        words.dollars_of(record.spent_pusd),
-        views.age(record.created_ms, clock.now_ms()),
+        f"{record.id}\n{escape(on_one_line(record.label))}",
+        f"{record.state.value}\n{age}",
+        f"{views.bar(counts.ended, record.total)}\n{counts.ended:,}/{record.total:,}",
+        f"{counts.without_answer:,}\n{words.dollars_of(record.spent_pusd)}",
     )
 
 
@@ -152,7 +155,7 @@ def _lines(standing: Standing) -> list[tuple[str, str]]:
     facts = [
         ("batch", record.id),
         ("input", on_one_line(record.label)),
-        ("output", record.out or "none: penstock batch results"),
+        ("output", _output(record)),
         ("tenant", record.tenant + (f", workflow {record.workflow}" if record.workflow else "")),
         ("state", record.state.value + why),
         ("lines", f"{record.total:,} = {shown}"),
@@ -166,6 +169,12 @@ def _lines(standing: Standing) -> list[tuple[str, str]]:
         over = "in the last minute" if record.finished_ms is None else "from begin to end"
         facts.append(("speed", f"{standing.lines_per_s:,.1f} lines/s {over}"))
     return facts
+
+
+def _output(record: BatchRecord) -> str:
+    """A file; what a batch without one has in its place begins with a word and a colon."""
+    out = record.out or ""
+    return out if Path(out).is_absolute() else f"none: penstock batch results {record.id} -o OUT"
 
 
 def _tier_table(tiers: list[TierStanding]) -> Table:

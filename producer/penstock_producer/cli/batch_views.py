@@ -4,8 +4,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final
 
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from penstock_producer.batch.estimating import Band, Estimate, TierEstimate
 from penstock_producer.batch.preparing import Preparation
@@ -28,31 +30,31 @@ def errors_table(preparation: Preparation) -> Table:
     return table
 
 
-def estimate_table(preparation: Preparation, estimate: Estimate) -> Table:
-    """Per tier and in all."""
-    table = Table("tier", title_justify="left", show_footer=len(estimate.tiers) > 1)
-    table.title = (
+def estimate_view(preparation: Preparation, estimate: Estimate) -> RenderableType:
+    """Per tier and in all; what it rests on stands below."""
+    tiers = estimate.tiers
+    table = Table(show_footer=len(tiers) > 1)
+    footers = (
+        "all",
+        f"{sum(tier.load.lines for tier in tiers):,}",
+        _tokens(
+            sum(tier.load.prompt_tokens for tier in tiers),
+            sum(tier.answer_tokens for tier in tiers),
+        ),
+        "",
+        _figure(estimate.cost_pusd, words.dollars_of),
+        _figure(estimate.seconds, words.duration),
+    )
+    headings = ("tier", "lines", "tokens\nin + out", "$ / 1M", "cost", "time")
+    for heading, footer in zip(headings, footers, strict=True):
+        table.add_column(heading, footer, justify="left" if heading == "tier" else "right")
+    for tier in tiers:
+        table.add_row(*_cells(tier))
+    what = (
         f"estimate of {preparation.valid:,} lines ({on_one_line(preparation.endpoint or '')}), "
         "without what the cache answers"
     )
-    rows = [_cells(tier) for tier in estimate.tiers]
-    tiers = estimate.tiers
-    footers = (
-        f"{sum(tier.load.lines for tier in tiers):,}",
-        f"{sum(tier.load.prompt_tokens for tier in tiers):,}",
-        f"{sum(tier.answer_tokens for tier in tiers):,}",
-        "",
-        _money(estimate.cost_pusd),
-        _time(estimate.seconds),
-        "",
-    )
-    headings = ("lines", "prompt tokens", "answer tokens", "$ / 1M", "cost", "time", "basis")
-    for heading, footer in zip(headings, footers, strict=True):
-        table.add_column(heading, footer, justify="left" if heading == "basis" else "right")
-    table.columns[0].footer = "all"
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return Group(Text(what), table, *(Text(f"{tier.tier}: {basis(tier)}") for tier in tiers))
 
 
 def estimate_facts(preparation: Preparation, estimate: Estimate) -> dict[str, Any]:
@@ -89,12 +91,10 @@ def _cells(tier: TierEstimate) -> tuple[str, ...]:
     return (
         escape(tier.tier),
         f"{tier.load.lines:,}",
-        f"{tier.load.prompt_tokens:,}",
-        f"{tier.answer_tokens:,}",
+        _tokens(tier.load.prompt_tokens, tier.answer_tokens),
         words.dollars_of(per_million),
-        _money(tier.cost_pusd),
-        _time(tier.seconds),
-        basis(tier),
+        _figure(tier.cost_pusd, words.dollars_of),
+        _figure(tier.seconds, words.duration),
     )
 
 
@@ -109,16 +109,13 @@ def _tier_facts(tier: TierEstimate) -> dict[str, Any]:
     }
 
 
-def _money(band: Band) -> str:
-    return f"{words.dollars_of(band.middle)} ({_span(band, words.dollars_of)})"
+def _tokens(prompt: int, answer: int) -> str:
+    return f"{prompt:,}\n+ {answer:,}"
 
 
-def _time(band: Band) -> str:
-    return f"{words.duration(band.middle)} ({_span(band, words.duration)})"
-
-
-def _span(band: Band, shown: Callable[[Fraction], str]) -> str:
-    return f"{shown(band.low)} to {shown(band.high)}"
+def _figure(band: Band, shown: Callable[[Fraction], str]) -> str:
+    """What is expected, over the interval."""
+    return f"{shown(band.middle)}\n{shown(band.low)} to {shown(band.high)}"
 
 
 def _usd_facts(band: Band) -> dict[str, str]:
@@ -134,7 +131,7 @@ def usd(picodollars: int) -> str:
     return money.usd_text(money.to_usd(picodollars))
 
 
-def bar(done: int, total: int, width: int = 12) -> str:
+def bar(done: int, total: int, width: int = 8) -> str:
     """How much is done, and that it is not all as long as a line is open."""
     filled = width if done >= total else min(width - 1, width * done // max(1, total))
     return "█" * filled + "░" * (width - filled)

@@ -1,5 +1,6 @@
 """The progress of a batch: a display that stays in place, or lines of a log."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -38,7 +39,8 @@ class Watch:
         self._seconds = seconds
         self._pace = Pace()
         self._idle: Sequence[str] = ()
-        self._asked_at = self._logged_at = -float("inf")
+        self._asked_at = -math.inf
+        self._logged_at = seconds()
         self._live = (
             Live(console=console, transient=True, refresh_per_second=4)
             if console.is_terminal

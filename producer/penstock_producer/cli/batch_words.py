@@ -12,6 +12,7 @@ from penstock_shared import money
 from penstock_shared.words import BatchState
 
 _MINUTE: Final = 60
+_TEN_MINUTES: Final = 600
 _HOUR: Final = 3600
 _DAY: Final = 86_400
 _TENTHS_BELOW_S: Final = 10
@@ -19,14 +20,16 @@ _DIGITS: Final = 3  # of an amount of money that people read
 
 
 def duration(seconds: Fraction | float) -> str:
-    """As people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
+    """As people say it: 0.4 s, 12 s, 3 min 20 s, 25 min, 2 h 05 min, 3 d 4 h."""
     if seconds < _TENTHS_BELOW_S:
         return f"{float(seconds):.1f} s"
     whole = round(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
-    if whole < _HOUR:
+    if whole < _TEN_MINUTES:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
     if whole < _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"

@@ -122,7 +122,7 @@ def _show(plan: Plan, source: Source, preparation: Preparation, estimate: Estima
         )
     if not plan.as_json:
         console = out if plan.dry_run else err
-        console.print(batch_views.estimate_table(preparation, estimate))
+        console.print(batch_views.estimate_view(preparation, estimate))
 
 
 def _ask(plan: Plan) -> None:
