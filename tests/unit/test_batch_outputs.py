@@ -41,7 +41,7 @@ def a_result(text: str | None, status: JobState = JobState.SUCCEEDED, **changes:
         "status": status,
         "text": text,
         "tier": "small",
-        "reason": "a, \"reason\"\nof two lines",
+        "reason": 'a, "reason"\nof two lines',
         "task_type": TaskType.CHAT,
         "tenant": "default",
         "source": Source.EXACT if text else None,
@@ -64,7 +64,7 @@ def outputs_in(folder: Path, layout: Layout, *, with_errors: bool = True) -> Out
         OutputFile(folder / "out", layout),
         errors,
         layout,
-        lambda ended: {"question": f"{ended.line}\n\"?\"", "text": "of the input"},
+        lambda ended: {"question": f'{ended.line}\n"?"', "text": "of the input"},
     )
 
 
@@ -114,9 +114,7 @@ def test_a_file_that_was_cut_at_any_byte_has_every_line_once_after_the_next_star
 
 @layouts
 @given(start=st.integers(0, 2_000), size=st.integers(1, 600))
-def test_what_a_power_cut_left_blank_is_written_anew(
-    layout: Layout, start: int, size: int
-) -> None:
+def test_what_a_power_cut_left_blank_is_written_anew(layout: Layout, start: int, size: int) -> None:
     lines = [an_ended(n, "An answer\nof two lines") for n in range(1, 7)]
     with TemporaryDirectory() as name:
         out = Path(name, "out")
@@ -160,9 +158,7 @@ def test_rows_of_another_batch_are_refused(tmp_path: Path) -> None:
 
 
 @layouts
-def test_a_line_that_was_retried_is_taken_out_of_the_errors(
-    layout: Layout, tmp_path: Path
-) -> None:
+def test_a_line_that_was_retried_is_taken_out_of_the_errors(layout: Layout, tmp_path: Path) -> None:
     complete(tmp_path, layout, [an_ended(n, failed=n > 1) for n in range(1, 5)])
     outputs = outputs_in(tmp_path, layout)
 
