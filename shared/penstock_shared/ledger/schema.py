@@ -18,12 +18,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from penstock_shared.ledger.schema_base import Id, Label, Table, partial_index
-from penstock_shared.ledger.schema_batches import Batch, BatchRefusal
+from penstock_shared.ledger.schema_batches import Batch, BatchDocument, BatchRefusal
 from penstock_shared.words import JobState, Source
 
 __all__ = [
     "Attempt",
     "Batch",
+    "BatchDocument",
     "BatchRefusal",
     "BudgetPeriod",
     "CacheEntry",
