@@ -46,9 +46,7 @@ def load(database: Database, *, refused: tuple[int, ...] = (), template: str = T
         BATCH,
         loaded=0,
         upto=4,
-        drafts=[
-            a_draft(f"part {n}")._replace(place=Place(BATCH, n, f"a.md#{n}", n)) for n in parts
-        ],
+        drafts=parts,
         refusals=[Refusal(n, f"a.md#{n}", "invalid_request", "no text", None) for n in refused],
         documents=[Document(4, "a.md", 1, 3, request)],
         now_ms=NOW,

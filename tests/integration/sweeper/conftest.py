@@ -87,7 +87,7 @@ def yard(database: Database, make_settings: Make, redis_url: str) -> Iterator[Ya
 @pytest.fixture
 def own_yard(database: Database, make_settings: Make, own_redis: RedisServer) -> Iterator[Yard]:
     """One whose Redis may be stopped, and whose sweeper does not wait long."""
-    settings = make_settings(broker_url=own_redis.url)
-    made = Yard(database, settings.model_copy(update={"worker": WorkerSettings(sweep_s=0.01)}))
+    settings = make_settings(broker_url=own_redis.url, worker=WorkerSettings(sweep_s=0.01))
+    made = Yard(database, settings)
     yield made
     made.close()
