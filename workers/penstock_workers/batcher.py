@@ -11,6 +11,7 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.words import JobState
 from penstock_workers.boarding import engine_request
 from penstock_workers.cache.cache import Cache, Lookup
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.protocol import Engine, EngineRequest
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
@@ -48,6 +49,7 @@ class Batcher:
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        embeddings: Embeddings,
         trials: Trials,
         unfinished: Unfinished,
         patience: Patience,
@@ -62,6 +64,7 @@ class Batcher:
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._embeddings = embeddings
         self._trials = trials
         self._unfinished = unfinished
         self._patience = patience
@@ -112,6 +115,7 @@ class Batcher:
 
     def _admit(self, claims: Sequence[Claim]) -> None:
         """One batch: look up in one pass, and on to the engine."""
+        claims = self._embeddings.take(claims)
         if not claims:
             return
         try:

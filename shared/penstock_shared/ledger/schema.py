@@ -260,7 +260,10 @@ class Duty(Table):
 
 
 def is_a_hit() -> ColumnElement[bool]:
-    """The condition of an index: the engine did nothing for this answer."""
+    """The condition of an index: the engine did nothing for this answer.
+
+    That holds for embeddings too, which are no hits: see ``Source.is_cached``.
+    """
     return JobResult.source != literal(Source.ENGINE.value, literal_execute=True)
 
 
