@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from penstock_shared.request import Request
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
 
 _FLAGS: Final = re.IGNORECASE | re.UNICODE
 
@@ -74,6 +74,7 @@ class Signals(NamedTuple):
     words: int
     prompt_tokens: int  # estimated
     reasoning: int  # how many kinds of reasoning signal the text shows
+    kind: RequestKind = RequestKind.CHAT
 
 
 def read_signals(request: Request, *, bytes_per_token: float, long_context_tokens: int) -> Signals:
@@ -83,7 +84,7 @@ def read_signals(request: Request, *, bytes_per_token: float, long_context_token
     edges = _edges(request.question)
     reasoning = sum(1 for pattern in _REASONING if pattern.search(edges))
     task_type = request.task_type or _detect(edges, reasoning, tokens >= long_context_tokens)
-    return Signals(task_type, len(text.split()), tokens, reasoning)
+    return Signals(task_type, len(text.split()), tokens, reasoning, request.kind)
 
 
 def _edges(question: str) -> str:
