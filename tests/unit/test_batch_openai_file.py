@@ -266,7 +266,8 @@ _JSON = st.recursive(
     max_leaves=6,
 )
 _NAMES = ["messages", "model", "max_tokens", "stop", "n", "metadata", "user", "penstock", "tools"]
-_BODIES = st.dictionaries(st.sampled_from([*_NAMES, "response_format", "seed"]), _JSON)
+_KEYS = st.sampled_from([*_NAMES, "response_format", "seed"]) | st.text(max_size=3)
+_BODIES = st.dictionaries(_KEYS, _JSON)
 
 
 def read(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> list[Line]:
@@ -292,4 +293,6 @@ def test_random_bodies_give_a_request_or_an_error(
     )
     lines = read(tmp_path_factory, content.encode())
     assert len(lines) == len(bodies)
-    assert all((line.request is None) == (line.error is not None) for line in lines)
+    for line in lines:
+        assert (line.request is None) == (line.error is not None)
+        assert all(text.isprintable() for text in line.error or () if text)
