@@ -1,6 +1,7 @@
 """The router: a pure function of the request and the settings."""
 
 import math
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
@@ -82,7 +83,7 @@ def _first_that_can(
     first: str, why: str, request: Request, signals: Signals, settings: Settings
 ) -> Route:
     passed: list[str] = []
-    for tier in [first, *_larger_than(first, settings)]:
+    for tier in _from(first, settings):
         obstacle = _obstacle(tier, request, signals, settings)
         if obstacle is None:
             reason = "; ".join([why, *passed])
@@ -94,6 +95,11 @@ def _first_that_can(
         f"no tier that can hold this request may serve {signals.task_type.value}: "
         f"{'; '.join(passed)}; change task_types of a tier in penstock.toml, or name the tier"
     )
+
+
+def _from(first: str, settings: Settings) -> Iterator[str]:
+    yield first
+    yield from _larger_than(first, settings)  # mostly, nobody asks for them
 
 
 def _larger_than(tier: str, settings: Settings) -> list[str]:
