@@ -87,11 +87,3 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     LOST = "lost"  # the lease ran out: the worker died or froze
-
-
-class RequestKind(StrEnum):
-    """What the engine is to make of a request."""
-
-    CHAT = "chat"
-    COMPLETION = "completion"  # the prompt as it is, without a chat template
-    EMBEDDING = "embedding"

@@ -251,7 +251,8 @@ def test_options_hold_where_a_line_says_nothing(tmp_path: Path) -> None:
     assert request is not None
     assert (request.tier, request.tenant, request.workflow) == ("medium", "acme", "night")
     assert (request.cache, request.sampling.max_tokens) == (False, 9)
-    assert request.response_format == schema
+    assert request.response_format is not None
+    assert request.response_format.model_dump() == schema
     body = {"model": "small", "max_tokens": 3, "response_format": {"type": "text"}}
     own = line_of(tmp_path, openai_line(**body), **options).request
     assert own is not None
