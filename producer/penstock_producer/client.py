@@ -122,9 +122,15 @@ class Client:
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         cache: bool = True,
+        kind: str | None = None,
+        response_format: Mapping[str, Any] | None = None,
         **sampling: Any,
     ) -> Job:
         """Accept one prompt (or chat messages) and return its job.
+
+        ``kind`` is chat, completion (one text to continue) or embedding (each message is a text;
+        the answer is a JSON list of vectors). ``response_format`` is OpenAI's: with a JSON Schema,
+        ``json.loads(result.text)`` matches it, or the job has failed.
 
         ``deadline`` is a moment, a timedelta or seconds from now. Sampling parameters have their
         usual names: max_tokens, temperature, top_p, top_k, min_p, seed, stop and the penalties.
@@ -141,6 +147,8 @@ class Client:
             idempotency_key=idempotency_key,
             metadata=dict(metadata or {}),
             cache=cache,
+            kind=kind,
+            response_format=response_format,
             **sampling,
         )
         return self.job_of(self.submit_group([request])[0])

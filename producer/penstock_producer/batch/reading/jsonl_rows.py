@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from penstock_producer.batch.reading.input_file import InputFile
 from penstock_producer.batch.reading.line import BadLine, LineError
-from penstock_producer.batch.reading.numbered import numbered_lines
+from penstock_producer.batch.reading.numbered import is_blank, numbered_lines
 from penstock_producer.batch.reading.objects import json_object
 from penstock_producer.batch.reading.rows import Row
 
@@ -35,7 +35,7 @@ class JsonlRows:
             for number, raw in numbered_lines(stream, start):
                 if isinstance(raw, LineError):
                     yield Row(number, {}, raw)
-                elif not raw.isspace():
+                elif not is_blank(raw):
                     yield _row(number, raw)
 
 

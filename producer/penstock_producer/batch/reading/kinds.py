@@ -5,7 +5,7 @@ from typing import Final
 
 from penstock_producer.batch.reading.input_file import DAMAGE, InputFile
 from penstock_producer.batch.reading.line import BadLine, LineError
-from penstock_producer.batch.reading.numbered import numbered_lines
+from penstock_producer.batch.reading.numbered import is_blank, numbered_lines
 from penstock_producer.batch.reading.objects import json_object
 from penstock_producer.batch.reading.options import Format
 from penstock_shared.errors import InvalidRequest
@@ -25,6 +25,8 @@ def kind_of(path: Path, name: str, given: Format | None) -> Format:
         return _folder(name, given)
     if not path.exists():
         raise InvalidRequest(f"there is no file or folder {name}")
+    if not path.is_file():
+        raise InvalidRequest(f"{name} can be read only once; pipe it into - (standard input)")
     if given == "folder":
         raise InvalidRequest(f"{name} is a file, not a folder")
     if given is not None:
@@ -70,7 +72,7 @@ def _is_openai(file: InputFile) -> bool:
         for number, raw in numbered_lines(stream):
             if number > _SEEN_LINES:
                 break
-            if isinstance(raw, LineError) or raw.isspace():
+            if isinstance(raw, LineError) or is_blank(raw):
                 continue
             try:
                 return json_object(raw).keys() >= {"custom_id", "body"}

@@ -33,11 +33,21 @@ class Line(NamedTuple):
 
 
 class BadLine(Exception):
-    """Carries a LineError to where the line is made; never leaves this package."""
+    """Carries a LineError to where the line is made; never leaves this package.
+
+    Names that came from the input lose what cannot be printed, so that it fits into one line of
+    any file or table.
+    """
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
-        self.error = LineError(code, message, param)
+        self.error = LineError(code, _printable(message), param and _printable(param))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def invalid(message: str, param: str | None = None) -> BadLine:

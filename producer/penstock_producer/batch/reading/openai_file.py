@@ -9,7 +9,7 @@ from penstock_producer.batch.reading.input_file import InputFile
 from penstock_producer.batch.reading.line import BadLine, Line, LineError, invalid
 from penstock_producer.batch.reading.making import Maker, check_custom_id
 from penstock_producer.batch.reading.models import Models
-from penstock_producer.batch.reading.numbered import numbered_lines
+from penstock_producer.batch.reading.numbered import is_blank, numbered_lines
 from penstock_producer.batch.reading.objects import json_object
 from penstock_producer.batch.reading.options import CHAT, ENDPOINTS
 from penstock_shared.request import Request
@@ -62,7 +62,7 @@ class OpenAIFile:
             for number, raw in numbered_lines(stream, start):
                 if isinstance(raw, LineError):
                     yield Line(number, None, None, raw)
-                elif not raw.isspace():
+                elif not is_blank(raw):
                     yield self._line(number, raw, endpoint)
 
     def _line(self, number: int, raw: bytes, endpoint: str) -> Line:
