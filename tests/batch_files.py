@@ -40,9 +40,7 @@ def source_of(path: Path, settings: Settings, **options: Any) -> Source:
     return Source.open(str(path), ReadOptions(**options), settings, spool=spool)
 
 
-def start(
-    settings: Settings, database: Database, source: Source, options: RunOptions
-) -> BatchRun:
+def start(settings: Settings, database: Database, source: Source, options: RunOptions) -> BatchRun:
     """A command that has found its batch."""
     run = BatchRun(settings, database, source, options)
     run.start(prepare(source, settings))

@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock_shared.ledger.accepting import Place
 from penstock_shared.ledger.batches import backlog, loading, records
-from penstock_shared.ledger.batches.loading import Refusal
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database

@@ -20,6 +20,7 @@ from penstock_shared.words import JobState
 from penstock_workers.backlog import Backlog
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
@@ -93,6 +94,7 @@ class Rig:
         clock: Clock | None = None,
         intake: Intake | None = None,
         encoder: Any = None,
+        encoder_of: Callable[[], Any] | None = None,
         max_num_seqs: int = 64,
         max_model_len: int = 4096,
         random: Random | None = None,
@@ -165,6 +167,12 @@ class Rig:
             patience=self.patience,
             now_ms=self.clock,
         )
+        self.embeddings = Embeddings(
+            encoder=encoder_of or (lambda: encoder),
+            name="an-encoder",
+            settle=self.settlements.add_ended,
+            now_ms=self.clock,
+        )
         self.batcher = Batcher(
             database=database,
             lease=Lease(WORKER, LEASE),
@@ -177,6 +185,7 @@ class Rig:
                 lease_ms=LEASE,
                 reserve=16,
                 flights=self.flights,
+                held=self.held,
                 engine=self.engine,
                 patience=self.patience,
                 now_ms=self.clock,
@@ -187,6 +196,7 @@ class Rig:
             flights=self.flights,
             engine=self.engine,
             settlements=self.settlements,
+            embeddings=self.embeddings,
             trials=self.trials,
             unfinished=self.unfinished,
             patience=self.patience,
@@ -198,6 +208,12 @@ class Rig:
         futures = [self.intake.deliver(job_id) for job_id in job_ids]
         self.batcher.run()
         return futures
+
+    def embed(self) -> None:
+        """Answer the embeddings that were admitted so far, and settle them."""
+        self.embeddings.stop()
+        self.embeddings.run()
+        self.settle()
 
     def settle(self, *completions: Completion) -> None:
         """Settle what ended so far, and these completions."""

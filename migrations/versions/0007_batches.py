@@ -43,6 +43,21 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"]),
         sa.PrimaryKeyConstraint("batch_id", "line"),
     )
+    op.create_table(
+        "batch_documents",
+        sa.Column("batch_id", sa.String(64), nullable=False),
+        sa.Column("line", sa.BigInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("first_line", sa.BigInteger(), nullable=False),
+        sa.Column("last_line", sa.BigInteger(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"]),
+        sa.PrimaryKeyConstraint("batch_id", "line"),
+    )
+    _partial_index(
+        "ix_batch_documents_waiting", "batch_documents", "state = 'waiting'", "batch_id", "line"
+    )
     op.add_column("jobs", sa.Column("batch_id", sa.String(64), nullable=True))
     op.add_column("jobs", sa.Column("batch_line", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("custom_id", sa.Text(), nullable=True))
@@ -71,6 +86,7 @@ def downgrade() -> None:
     _partial_index("ix_jobs_outbox", "jobs", _WAITS, "created_ms")
     for column in ("backlog_rank", "custom_id", "batch_line", "batch_id"):
         op.drop_column("jobs", column)
+    op.drop_table("batch_documents")
     op.drop_table("batch_refusals")
     op.drop_table("batches")
 

@@ -25,7 +25,7 @@ from penstock_shared.errors import (
 from penstock_shared.request import Message, Request, Sampling
 from penstock_shared.result import Result
 from penstock_shared.settings import Settings, load_settings
-from penstock_shared.words import JobState, Source, TaskType
+from penstock_shared.words import JobState, RequestKind, Source, TaskType
 
 __all__ = [
     "AsyncClient",
@@ -48,6 +48,7 @@ __all__ = [
     "Message",
     "PenstockError",
     "Request",
+    "RequestKind",
     "Result",
     "ResultTimeout",
     "Sampling",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from penstock_shared.request import Request
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
 
 _FLAGS: Final = re.IGNORECASE | re.UNICODE
 
@@ -125,6 +125,7 @@ class Signals(NamedTuple):
     words: int
     prompt_tokens: int  # estimated
     reasoning: int  # how many kinds of reasoning signal the text shows
+    kind: RequestKind = RequestKind.CHAT
 
 
 def read_signals(request: Request, *, bytes_per_token: float, long_context_tokens: int) -> Signals:
@@ -136,7 +137,7 @@ def read_signals(request: Request, *, bytes_per_token: float, long_context_token
     reasoning = sum(1 for clue in _REASONING if clue.shows(edges, folded))
     is_long = tokens >= long_context_tokens
     task_type = request.task_type or _detect(edges, folded, reasoning, is_long=is_long)
-    return Signals(task_type, len(text.split()), tokens, reasoning)
+    return Signals(task_type, len(text.split()), tokens, reasoning, request.kind)
 
 
 def _edges(question: str) -> str:

@@ -16,6 +16,14 @@ class TaskType(StrEnum):
     CHAT = "chat"
 
 
+class RequestKind(StrEnum):
+    """What a request asks for."""
+
+    CHAT = "chat"  # an answer to messages, rendered with the model's chat template
+    COMPLETION = "completion"  # the continuation of one text, to the letter
+    EMBEDDING = "embedding"  # vectors of texts, by the encoder
+
+
 class JobState(StrEnum):
     """Where a job stands. ``queued`` and ``running`` are open, the others are terminal."""
 
@@ -54,11 +62,12 @@ class Source(StrEnum):
     EXACT = "exact"  # the cache had this very prompt
     SEMANTIC = "semantic"  # the cache had a prompt that means the same
     JOINED = "joined"  # an identical prompt was in the engine already
+    ENCODER = "encoder"  # vectors, made beside the engine
 
     @property
     def is_cached(self) -> bool:
-        """True when the engine did nothing for this job."""
-        return self is not Source.ENGINE
+        """True when nothing was computed for this job."""
+        return self not in {Source.ENGINE, Source.ENCODER}
 
 
 class Metering(StrEnum):
@@ -78,11 +87,3 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     LOST = "lost"  # the lease ran out: the worker died or froze
-
-
-class RequestKind(StrEnum):
-    """What the engine is to make of a request."""
-
-    CHAT = "chat"
-    COMPLETION = "completion"  # the prompt as it is, without a chat template
-    EMBEDDING = "embedding"

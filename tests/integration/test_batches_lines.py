@@ -9,8 +9,8 @@ from penstock_shared.errors import BatchBusy, BatchNotFound, BudgetExceeded
 from penstock_shared.ledger import losing, settling, worker_time
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.batches.lines import Counts, Ended
-from penstock_shared.ledger.batches.loading import Refusal
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.estimating import Estimator
 from penstock_shared.ledger.schema import Job

@@ -251,7 +251,8 @@ def test_options_hold_where_a_line_says_nothing(tmp_path: Path) -> None:
     assert request is not None
     assert (request.tier, request.tenant, request.workflow) == ("medium", "acme", "night")
     assert (request.cache, request.sampling.max_tokens) == (False, 9)
-    assert request.response_format == schema
+    assert request.response_format is not None
+    assert request.response_format.model_dump() == schema
     body = {"model": "small", "max_tokens": 3, "response_format": {"type": "text"}}
     own = line_of(tmp_path, openai_line(**body), **options).request
     assert own is not None
@@ -266,7 +267,8 @@ _JSON = st.recursive(
     max_leaves=6,
 )
 _NAMES = ["messages", "model", "max_tokens", "stop", "n", "metadata", "user", "penstock", "tools"]
-_BODIES = st.dictionaries(st.sampled_from([*_NAMES, "response_format", "seed"]), _JSON)
+_KEYS = st.sampled_from([*_NAMES, "response_format", "seed"]) | st.text(max_size=3)
+_BODIES = st.dictionaries(_KEYS, _JSON)
 
 
 def read(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> list[Line]:
@@ -292,4 +294,6 @@ def test_random_bodies_give_a_request_or_an_error(
     )
     lines = read(tmp_path_factory, content.encode())
     assert len(lines) == len(bodies)
-    assert all((line.request is None) == (line.error is not None) for line in lines)
+    for line in lines:
+        assert (line.request is None) == (line.error is not None)
+        assert all(text.isprintable() for text in line.error or () if text)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,12 @@ def test_what_would_be_wrong_with_every_line_is_refused_at_once(
     (tmp_path / "text").write_text("hello")
     with pytest.raises(InvalidRequest, match=why):
         opened(tmp_path / name, **options)
+
+
+def test_a_pipe_with_a_name_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InvalidRequest, match="pipe it into -"):
+        opened(tmp_path / "pipe.jsonl")
 
 
 def test_standard_input_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,6 +208,7 @@ def test_parquet_that_is_none_or_is_damaged_says_so(tmp_path: Path) -> None:
 
 def test_rows_may_be_embedded(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "in.jsonl", [{"text": "sông"}])
-    request = lines_of(path, endpoint="/v1/embeddings")[0].request
+    options: dict[str, Any] = {"sampling": {"min_tokens": 5}, "endpoint": "/v1/embeddings"}
+    request = lines_of(path, **options)[0].request
     assert request is not None
     assert request.kind == "embedding"

@@ -28,6 +28,7 @@ def test_the_exported_names_are_these() -> None:
         "Message",
         "PenstockError",
         "Request",
+        "RequestKind",
         "Result",
         "ResultTimeout",
         "Sampling",

@@ -4,6 +4,9 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
+from functools import cache as load_once
+from functools import partial
 from typing import Final
 
 from tenacity import (
@@ -28,6 +31,7 @@ from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
 from penstock_workers.delivery import held_tags
 from penstock_workers.desk import Desk
+from penstock_workers.embedding import Embeddings
 from penstock_workers.encoder import Encoder
 from penstock_workers.engine.process import HOST, EngineProcess
 from penstock_workers.flights import Flights
@@ -69,7 +73,8 @@ def assemble(
     _open_books(database, lease.worker_id, tier, settings)
     app = make_app(settings)
     renderer = renderer or Renderer.load(config)
-    cache = _cache(database, settings, tier)
+    encoder_of = _encoder_of(settings)
+    cache = _cache(database, settings, tier, encoder_of)
     held, flights, patience = Held(), Flights(), Patience()
     intake = Intake(
         max_batch_size=settings.worker.max_batch_size, max_wait_ms=settings.worker.max_wait_ms
@@ -113,6 +118,12 @@ def assemble(
         patience=patience,
         now_ms=clock.now_ms,
     )
+    embeddings = Embeddings(
+        encoder=encoder_of,
+        name=settings.cache.encoder,
+        settle=settlements.add_ended,
+        now_ms=clock.now_ms,
+    )
     heartbeat = Heartbeat(
         Life(
             *lease,
@@ -149,6 +160,7 @@ def assemble(
                     **lease._asdict(),
                     reserve=settings.worker.max_batch_size,
                     flights=flights,
+                    held=held,
                     engine=engine,
                     patience=patience,
                     now_ms=clock.now_ms,
@@ -158,6 +170,7 @@ def assemble(
                 flights=flights,
                 engine=engine,
                 settlements=settlements,
+                embeddings=embeddings,
                 trials=trials,
                 unfinished=unfinished,
                 patience=patience,
@@ -167,6 +180,7 @@ def assemble(
             flights=flights,
             engine=engine,
             settlements=settlements,
+            embeddings=embeddings,
             trials=trials,
             unfinished=unfinished,
             heartbeat=heartbeat,
@@ -174,9 +188,7 @@ def assemble(
                 lease.worker_id,
                 database=database,
                 app=app,
-                tiers=list(settings.tiers),
-                settings=settings.worker,
-                cache_capacity=settings.cache.capacity,
+                settings=settings,
                 may_judge=heartbeat.may_judge,
                 now_ms=clock.now_ms,
             ),
@@ -210,7 +222,15 @@ def _open_books(database: Database, worker_id: str, tier: str, settings: Setting
     )
 
 
-def _cache(database: Database, settings: Settings, tier: str) -> Cache:
+def _encoder_of(settings: Settings) -> Callable[[], Encoder]:
+    """The worker's one encoder, loaded when it is first wanted; a failure is not remembered."""
+    wanted = settings.cache
+    return load_once(partial(Encoder.load, wanted.encoder, wanted.encoder_backend))
+
+
+def _cache(
+    database: Database, settings: Settings, tier: str, encoder_of: Callable[[], Encoder]
+) -> Cache:
     wanted = settings.cache
     is_semantic = wanted.enabled and wanted.semantic
     cache = Cache(
@@ -218,7 +238,7 @@ def _cache(database: Database, settings: Settings, tier: str) -> Cache:
         wanted,
         tier=tier,
         identity=settings.tiers[tier].identity(),
-        encoder=Encoder.load(wanted.encoder, wanted.encoder_backend) if is_semantic else None,
+        encoder=encoder_of() if is_semantic else None,
         now_ms=clock.now_ms,
     )
     cache.refresh()

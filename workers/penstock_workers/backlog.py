@@ -9,10 +9,12 @@ from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_workers.engine.protocol import Engine
 from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 from penstock_workers.patience import Patience
 
 _SOON_S: Final = 0.01  # when lines wait, or may: those whose turn depends on others
 _LATER_S: Final = 1.0  # when there were none
+_HELD_PER_SEAT: Final = 4  # jobs that are in the engine, beside it, or on their way into the ledger
 
 
 class Backlog:
@@ -31,6 +33,7 @@ class Backlog:
         lease_ms: int,
         reserve: int,
         flights: Flights,
+        held: Held,
         engine: Engine,
         patience: Patience,
         now_ms: Callable[[], int],
@@ -42,6 +45,7 @@ class Backlog:
         self._lease_ms = lease_ms
         self._reserve = reserve
         self._flights = flights
+        self._held = held
         self._engine = engine
         self._patience = patience
         self._now_ms = now_ms
@@ -57,7 +61,7 @@ class Backlog:
         """Claim the next lines if there is room for some, and it is time to look for them."""
         if self.wait_s > 0:
             return []
-        room = self._engine.limits.max_num_seqs + self._reserve - len(self._flights)
+        room = self._room()
         if room < self._reserve:
             self._look_at = self._clock() + _SOON_S
             return []
@@ -72,5 +76,11 @@ class Backlog:
             )
         )
         if len(claims) < room:
-            self._look_at = self._clock() + (_SOON_S if len(self._flights) or claims else _LATER_S)
+            self._look_at = self._clock() + (_SOON_S if len(self._held) or claims else _LATER_S)
+        self._held.add(claims)
         return claims
+
+    def _room(self) -> int:
+        """Seats in the engine and in the reserve; fewer when much is answered without an engine."""
+        seats = self._engine.limits.max_num_seqs + self._reserve
+        return min(seats - len(self._flights), _HELD_PER_SEAT * seats - len(self._held))

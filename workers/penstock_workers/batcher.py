@@ -12,6 +12,7 @@ from penstock_shared.words import JobState
 from penstock_workers.backlog import Backlog
 from penstock_workers.boarding import engine_request
 from penstock_workers.cache.cache import Cache, Lookup
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.protocol import Engine, EngineRequest
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
@@ -50,6 +51,7 @@ class Batcher:
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        embeddings: Embeddings,
         trials: Trials,
         unfinished: Unfinished,
         patience: Patience,
@@ -65,6 +67,7 @@ class Batcher:
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._embeddings = embeddings
         self._trials = trials
         self._unfinished = unfinished
         self._patience = patience
@@ -117,12 +120,11 @@ class Batcher:
     def _admit_backlog(self) -> None:
         """Lines of batches fill the room that is left; beside suspects they do not run."""
         if not len(self._quarantine):
-            claims = self._backlog.take()
-            self._held.add(claims)
-            self._admit(claims)
+            self._admit(self._backlog.take())
 
     def _admit(self, claims: Sequence[Claim]) -> None:
         """One batch: look up in one pass, and on to the engine."""
+        claims = self._embeddings.take(claims)
         if not claims:
             return
         try:

@@ -21,4 +21,11 @@ def engine_request(
     """Render a request. Raises InvalidRequest when it cannot be, or does not fit."""
     token_ids = renderer.render(request, max_model_len)
     salt = hashlib.sha256(request.tenant.encode()).hexdigest()[:_SALT_CHARS]
-    return EngineRequest(request_id, token_ids, request.sampling, salt, background=background)
+    return EngineRequest(
+        request_id,
+        token_ids,
+        request.sampling,
+        salt,
+        response_format=request.response_format,
+        background=background,
+    )

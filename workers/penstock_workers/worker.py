@@ -19,6 +19,7 @@ from penstock_shared.settings import Settings
 from penstock_workers.batcher import Batcher
 from penstock_workers.delivery import Delivery
 from penstock_workers.desk import Desk
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.process import EngineProcess
 from penstock_workers.flights import Flights
 from penstock_workers.heartbeat import Heartbeat
@@ -53,6 +54,7 @@ class Parts(NamedTuple):
     flights: Flights
     engine: EngineProcess
     settlements: Settlements
+    embeddings: Embeddings
     trials: Trials
     unfinished: Unfinished
     heartbeat: Heartbeat
@@ -77,6 +79,7 @@ class Worker:
         named = {
             "admission": parts.batcher.run,
             "settlement": parts.settlements.run,
+            "embeddings": parts.embeddings.run,
             "trials": parts.trials.run,
             "heartbeat": parts.heartbeat.run,
             "sweeper": parts.sweeper.run,
@@ -170,6 +173,7 @@ class Worker:
         """Settle what ended, then close everything in order."""
         parts = self._parts
         parts.intake.close()
+        parts.embeddings.stop(cut_short=True)
         for part in (parts.settlements, parts.sweeper, parts.keeper):
             part.stop()
         named = {thread.name: thread for thread in threads}

@@ -9,14 +9,16 @@ from penstock_producer.batch.reading import Line, ReadOptions
 class Input(Protocol):
     """An input that can be read as often as one likes, with the same lines each time.
 
-    ``kind`` is openai, jsonl, csv, parquet or folder; ``columns`` are those of a table;
-    ``options`` say how it is read.
+    ``kind`` is openai, jsonl, csv, parquet or folder; ``options`` say how it is read.
     """
 
     kind: str
     label: str
     options: ReadOptions | None
-    columns: Sequence[str] | None
+
+    @property
+    def columns(self) -> Sequence[str] | None:
+        """Those of a table."""
 
     @property
     def endpoint(self) -> str:

@@ -66,6 +66,11 @@ class BatchRun:
         self._record: BatchRecord | None = None
         self._duplicates = LineSet()
 
+    @property
+    def writes(self) -> bool:
+        """Whether lines are written as they end."""
+        return self._options.out is not None
+
     def start(self, preparation: Preparation) -> BatchRecord:
         """Find the batch that this command made before, or make one.
 

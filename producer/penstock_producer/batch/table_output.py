@@ -12,6 +12,7 @@ from penstock_producer.batch.layouts import Foreign, Piece, Written
 from penstock_producer.batch.table_columns import TableColumns
 
 _NUL: Final = "\x00"
+_LINE_END: Final = "\r\n"  # so that fields with either of the two are quoted
 _LONGEST_FIELD: Final = 64 * 1024 * 1024
 
 
@@ -137,8 +138,9 @@ class _WholeLines(Iterator[str]):
 
 def _csv_record(values: tuple[Any, ...]) -> bytes:
     record = io.StringIO()
-    csv.writer(record, lineterminator="\n").writerow(values)
-    return record.getvalue().replace(_NUL, "\ufffd").encode(errors="replace")
+    csv.writer(record, lineterminator=_LINE_END).writerow(values)
+    text = record.getvalue().removesuffix(_LINE_END) + "\n"
+    return text.replace(_NUL, "\ufffd").encode(errors="replace")
 
 
 def _cell(value: Any) -> Any:

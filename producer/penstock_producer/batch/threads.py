@@ -21,10 +21,10 @@ class Background:
         """Whether it has begun and not ended."""
         return self._thread.is_alive()
 
-    def join(self) -> None:
-        """Wait until it has ended."""
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until it has ended, or the time is over."""
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
 
     def raise_error(self) -> None:
         """Raise what the work raised, if it did."""

@@ -45,3 +45,21 @@ class BatchRefusal(Table):
     code: Mapped[str] = mapped_column(String(64))
     message: Mapped[str] = mapped_column(Text)
     param: Mapped[str | None] = mapped_column(Text)
+
+
+class BatchDocument(Table):
+    """A line of a batch that sums up others, and waits until they have ended."""
+
+    __tablename__ = "batch_documents"
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[str] = mapped_column(Text)  # its custom id
+    first_line: Mapped[int]
+    last_line: Mapped[int]
+    request: Mapped[str] = mapped_column(Text)  # JSON; the last message is a template
+    state: Mapped[str] = mapped_column(String(16))  # waiting, or failed with its parts
+
+    __table_args__ = (
+        partial_index("ix_batch_documents_waiting", "state = 'waiting'", "batch_id", "line"),
+    )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.request import Sampling
+from penstock_shared.response_format import ResponseFormat
 from penstock_shared.words import Metering
 
 
@@ -37,6 +38,7 @@ class EngineRequest(NamedTuple):
     prompt_token_ids: tuple[int, ...]
     sampling: Sampling
     cache_salt: str  # keeps tenants apart in the prefix cache
+    response_format: ResponseFormat | None = None  # what the answer must be; None: text
     background: bool = False  # nobody waits for it: it lets others pass
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from vllm import EngineArgs, SamplingParams
 from vllm.inputs.engine import tokens_input
 from vllm.model_executor.layers.linear import UnquantizedLinearMethod
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from penstock_shared.ledger.worker_time import Spent
-from penstock_shared.request import Sampling
+from penstock_shared.response_format import JsonSchemaFormat, ResponseFormat, TextFormat
 from penstock_shared.words import Metering
 from penstock_workers.engine.meter import Meter
 from penstock_workers.engine.protocol import (
@@ -63,10 +63,15 @@ class VllmEngine:
         self._book_idle()
         try:
             internal = self._engine.add_request(
-                request.request_id, prompt, _sampling_params(request.sampling)
+                request.request_id, prompt, _sampling_params(request)
             )
-        except ValueError as error:
-            return _failed(request.request_id, str(error), 0)
+        except Exception as error:
+            # The backends of grammars raise what they like; anything else is no fault of a request.
+            if not isinstance(error, ValueError) and request.response_format is None:
+                raise
+            self._engine.abort_request([request.request_id])
+            reason = " ".join(str(error).split()) or type(error).__name__
+            return _failed(request.request_id, reason, 0)
         self._names[internal] = request.request_id
         self._internal[request.request_id] = internal
         return None
@@ -174,13 +179,25 @@ def _bytes_of(model: Any) -> int | None:
     return int(total)
 
 
-def _sampling_params(sampling: Sampling) -> SamplingParams:
+def _sampling_params(request: EngineRequest) -> SamplingParams:
+    sampling = request.sampling
     options = sampling.model_dump()
     options["stop"] = list(sampling.stop)
     # Without stop strings nobody needs the text in the engine's process: the worker decodes.
     return SamplingParams(
-        **options, detokenize=bool(sampling.stop), output_kind=RequestOutputKind.FINAL_ONLY
+        **options,
+        detokenize=bool(sampling.stop),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=_structured_outputs(request.response_format),
     )
+
+
+def _structured_outputs(wanted: ResponseFormat | None) -> StructuredOutputsParams | None:
+    if wanted is None or isinstance(wanted, TextFormat):
+        return None
+    if isinstance(wanted, JsonSchemaFormat):
+        return StructuredOutputsParams(json=wanted.definition)
+    return StructuredOutputsParams(json_object=True)
 
 
 def _speculation(metrics: Any) -> Speculation | None:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from penstock_producer.batch.reading.input_file import InputFile
-from penstock_producer.batch.reading.line import LineError
+from penstock_producer.batch.reading.line import LineError, invalid
 from penstock_producer.batch.reading.numbered import MAX_LINE_BYTES, numbered_lines
 from penstock_producer.batch.reading.rows import Row
 from penstock_producer.batch.reading.templates import list_columns
 from penstock_shared.errors import InvalidRequest
 
-_CODE: Final = "invalid_request"
 _UNDECODED: Final = ("\udc80", "\udcff")  # where bytes that are not UTF-8 are put
 
 
@@ -54,7 +53,7 @@ class CsvRows:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield LineError(_CODE, f"the row cannot be read: {error}")
+                    yield invalid(f"the row cannot be read: {error}").error
                 else:
                     if record:
                         yield record
@@ -74,13 +73,13 @@ class CsvRows:
                 f"the row has {len(record)} fields and the header {len(self.columns)}; "
                 "put quotes around a field with a separator or a line break in it"
             )
-            return Row(number, {}, LineError(_CODE, message))
+            return Row(number, {}, invalid(message).error)
         wrong = next(
             (c for c, v in zip(self.columns, record, strict=True) if not _is_text(v)), None
         )
         if wrong is not None:
             message = f"column {wrong!r} is not UTF-8; write the file as UTF-8"
-            return Row(number, {}, LineError(_CODE, message, wrong))
+            return Row(number, {}, invalid(message, wrong).error)
         return Row(number, dict(zip(self.columns, record, strict=True)))
 
 

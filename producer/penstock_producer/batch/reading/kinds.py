@@ -25,6 +25,8 @@ def kind_of(path: Path, name: str, given: Format | None) -> Format:
         return _folder(name, given)
     if not path.exists():
         raise InvalidRequest(f"there is no file or folder {name}")
+    if not path.is_file():
+        raise InvalidRequest(f"{name} can be read only once; pipe it into - (standard input)")
     if given == "folder":
         raise InvalidRequest(f"{name} is a file, not a folder")
     if given is not None:

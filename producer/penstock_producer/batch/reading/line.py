@@ -22,7 +22,8 @@ class Line(NamedTuple):
 
     ``number`` counts from 1 (chunks: over all documents). ``custom_id`` is None when the line is
     too broken to have one, ``request`` when there is an error. ``document`` is of a chunk: the
-    path of its document, relative to the folder.
+    path of its document, relative to the folder. ``parts`` are the first and the last of the lines
+    that this one sums up; its last message is a template over their answers.
     """
 
     number: int
@@ -30,14 +31,25 @@ class Line(NamedTuple):
     request: Request | None
     error: LineError | None = None
     document: str | None = None
+    parts: tuple[int, int] | None = None
 
 
 class BadLine(Exception):
-    """Carries a LineError to where the line is made; never leaves this package."""
+    """Carries a LineError to where the line is made; never leaves this package.
+
+    Names that came from the input lose what cannot be printed, so that it fits into one line of
+    any file or table.
+    """
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
-        self.error = LineError(code, message, param)
+        self.error = LineError(code, _printable(message), param and _printable(param))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def invalid(message: str, param: str | None = None) -> BadLine:

@@ -7,12 +7,13 @@ from typing import Any, Final
 from penstock_producer.batch.reading.line import BadLine, invalid
 from penstock_producer.batch.reading.options import COMPLETIONS, EMBEDDINGS, ReadOptions
 from penstock_shared.errors import ContextTooLong, InvalidRequest
-from penstock_shared.request import Request
+from penstock_shared.request import Request, Sampling
 from penstock_shared.routing import route
 from penstock_shared.settings import Settings
 from penstock_shared.words import RequestKind
 
 MAX_CUSTOM_ID_CHARS: Final = 512
+_SAMPLING: Final = frozenset(Sampling.model_fields)
 _FIELD: Final = re.compile(r"^([a-z_][a-z_.\d]*): ")
 
 
@@ -54,8 +55,11 @@ class Maker:
     def _of_kind(self, endpoint: str, fields: dict[str, Any]) -> dict[str, Any]:
         """The kind of request that an endpoint means, and the format of its answer."""
         if endpoint == EMBEDDINGS:
-            fields["max_tokens"] = 1  # no answer takes a place in the context
-            return {"kind": RequestKind.EMBEDDING}
+            for name in _SAMPLING & fields.keys():
+                del fields[name]
+            fields.pop("response_format", None)
+            # No answer takes a place in the context.
+            return {"kind": RequestKind.EMBEDDING, "max_tokens": 1}
         kind = RequestKind.COMPLETION if endpoint == COMPLETIONS else RequestKind.CHAT
         wanted = fields.pop("response_format", self._response_format)
         is_text = wanted is None or wanted.get("type") == "text"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from penstock_producer.batch.reading.input_file import DAMAGE
-from penstock_producer.batch.reading.line import LineError
+from penstock_producer.batch.reading.line import LineError, invalid
 
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -32,7 +32,7 @@ def numbered_lines(stream: BinaryIO, start: int = 1) -> Iterator[tuple[int, byte
             yield number, line
             number += 1
     except DAMAGE as error:
-        yield number, LineError("invalid_request", f"the file is damaged from here on: {error}")
+        yield number, invalid(f"the file is damaged from here on: {error}").error
 
 
 def is_blank(raw: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from penstock_producer.batch.reading.csv_rows import check_names
 from penstock_producer.batch.reading.input_file import InputFile, missing_extra
-from penstock_producer.batch.reading.line import LineError
+from penstock_producer.batch.reading.line import invalid
 from penstock_producer.batch.reading.rows import Row
 from penstock_shared.errors import InvalidRequest
 
@@ -59,7 +59,7 @@ class ParquetRows:
                         yield Row(number, values)
         except _damage() as error:
             message = f"the file is damaged from here on: {_first_line(error)}"
-            yield Row(number + 1, {}, LineError("invalid_request", message))
+            yield Row(number + 1, {}, invalid(message).error)
 
     def _group_of(self, start: int) -> tuple[int, int]:
         """The group of rows with row ``start``, and how many rows stand before the group."""

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from penstock_shared.ledger import budgeting, reading
 from penstock_shared.ledger.accepting import chunks
-from penstock_shared.ledger.batches.loading import Refusal
+from penstock_shared.ledger.batches import documents
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Batch, BatchRefusal, Job, JobResult
+from penstock_shared.ledger.schema import Batch, BatchDocument, BatchRefusal, Job, JobResult
 from penstock_shared.result import Result
 from penstock_shared.words import BatchState, JobState, Source
 
@@ -18,7 +19,10 @@ _FAILED: Final = (JobState.FAILED, JobState.DEAD, JobState.EXPIRED)
 
 
 class Counts(NamedTuple):
-    """How many lines stand how; ``invalid`` ones were refused, the others are jobs."""
+    """How many lines stand how; ``invalid`` ones were refused, ``waiting`` ones need others' ends.
+
+    The others are jobs.
+    """
 
     queued: int = 0
     running: int = 0
@@ -28,6 +32,7 @@ class Counts(NamedTuple):
     expired: int = 0
     dead: int = 0
     invalid: int = 0
+    waiting: int = 0
 
     @property
     def total(self) -> int:
@@ -72,9 +77,14 @@ def count(database: Database, batch_id: str) -> Counts:
     """How many lines stand how. It reads an index of the whole batch: 0.2 s for a million."""
     states = select(Job.state, func.count()).where(Job.batch_id == batch_id).group_by(Job.state)
     refused = select(func.count()).where(BatchRefusal.batch_id == batch_id)
+    waiting = select(func.count()).where(BatchDocument.batch_id == batch_id, documents.is_waiting())
     with database.snapshot() as connection:
         found = {row.state: row[1] for row in connection.execute(states)}
-        return Counts(**found, invalid=connection.scalar(refused) or 0)
+        return Counts(
+            **found,
+            invalid=connection.scalar(refused) or 0,
+            waiting=connection.scalar(waiting) or 0,
+        )
 
 
 def work(database: Database, batch_id: str) -> Work:
@@ -137,22 +147,30 @@ def ended_numbers(
 
 
 def states(database: Database, batch_id: str, lines: Sequence[int]) -> dict[int, JobState]:
-    """How those of the lines stand that are jobs."""
-    query = select(Job.batch_line, Job.state).where(Job.batch_id == batch_id)
+    """How those of the lines stand that are jobs, or will be when their parts have ended."""
+    jobs = select(Job.batch_line, Job.state).where(Job.batch_id == batch_id)
+    waiting = select(BatchDocument.line).where(
+        BatchDocument.batch_id == batch_id, documents.is_waiting()
+    )
     found: dict[int, JobState] = {}
     with database.read() as connection:
         for some in chunks(lines):
-            rows = connection.execute(query.where(Job.batch_line.in_(some)))
+            wait = connection.scalars(waiting.where(BatchDocument.line.in_(some)))
+            found.update(dict.fromkeys(wait, JobState.QUEUED))
+            rows = connection.execute(jobs.where(Job.batch_line.in_(some)))
             found.update((row.batch_line, JobState(row.state)) for row in rows)
     return found
 
 
 def last_number(database: Database, batch_id: str) -> int:
-    """The highest number of a line that is in the ledger, refused ones included; 0: none is."""
-    job = select(func.max(Job.batch_line)).where(Job.batch_id == batch_id)
-    refusal = select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id)
+    """The highest number of a line that is in the ledger, as whatever it is; 0: none is."""
+    highest = (
+        select(func.max(Job.batch_line)).where(Job.batch_id == batch_id),
+        select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id),
+        select(func.max(BatchDocument.line)).where(BatchDocument.batch_id == batch_id),
+    )
     with database.snapshot() as connection:
-        return max(connection.scalar(job) or 0, connection.scalar(refusal) or 0)
+        return max(connection.scalar(query) or 0 for query in highest)
 
 
 def refusals(
@@ -173,10 +191,14 @@ def refusals(
 def retry_failed(database: Database, batch_id: str) -> int:
     """Put failed, dead and expired lines back into the backlog; the batch runs again.
 
-    Returns how many. They have all their attempts again, and no deadline if that was the reason.
+    So do documents whose parts had failed. Returns how many lines. They have all their attempts
+    again, and no deadline if that was the reason.
     Under budgets they reserve what they had, in the period in which they were loaded.
     """
-    retried = 0
+    with database.write() as connection:
+        retried = documents.wait_again(connection, batch_id)
+        if retried:
+            _run_again(connection, batch_id)
     while some := _failed(database, batch_id):
         retried += _retry(database, batch_id, some)
     return retried
@@ -214,10 +236,14 @@ def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
             .values(**values)
             .returning(Job.id, *budgeting.RESERVED)
         ).all()
-        connection.execute(
-            update(Batch)
-            .where(Batch.id == batch_id)
-            .values(state=BatchState.RUNNING.value, finished_ms=None, stopped_by=None)
-        )
+        _run_again(connection, batch_id)
         budgeting.reserve_again(connection, rows)
     return len(rows)
+
+
+def _run_again(connection: Connection, batch_id: str) -> None:
+    connection.execute(
+        update(Batch)
+        .where(Batch.id == batch_id)
+        .values(state=BatchState.RUNNING.value, finished_ms=None, stopped_by=None)
+    )

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, sel
 
 from penstock_shared.errors import BatchNotFound
 from penstock_shared.ledger import claiming
+from penstock_shared.ledger.batches import documents
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Batch, Job
+from penstock_shared.ledger.schema import Batch, BatchDocument, Job
 from penstock_shared.words import BatchState, JobState
 
 _PAGE: Final = 1_000
@@ -114,6 +115,8 @@ def cancel(database: Database, batch_id: str, now_ms: int) -> BatchRecord:
     for state in open_states:
         _change(database, batch_id, state, state=BatchState.CANCELLED, finished_ms=now_ms)
     if get(database, batch_id).state is BatchState.CANCELLED:
+        with database.write() as connection:
+            documents.cancel(connection, batch_id)
         last = -1
         while some := _open_lines(database, batch_id, after=last):
             claiming.cancel(database, [job_id for job_id, _ in some], now_ms)
@@ -125,7 +128,8 @@ def complete(database: Database, now_ms: int, batch_id: str | None = None) -> li
     """End the running batches, or one of them, of which every line has ended; returns which."""
     one: tuple[ColumnElement[bool], ...] = () if batch_id is None else (Batch.id == batch_id,)
     is_open = exists().where(Job.batch_id == Batch.id, Job.finished_ms.is_(None))
-    ended = [*_IS_RUNNING, Batch.loaded == Batch.total, ~is_open, *one]
+    waits = exists().where(BatchDocument.batch_id == Batch.id, documents.is_waiting())
+    ended = [*_IS_RUNNING, Batch.loaded == Batch.total, ~is_open, ~waits, *one]
     with database.read() as connection:
         ids = list(connection.scalars(select(Batch.id).where(*ended)))
     if not ids:
