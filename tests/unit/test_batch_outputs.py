@@ -20,7 +20,7 @@ from penstock_producer.batch.response_bodies import EMBEDDINGS
 from penstock_producer.batch.table_columns import table_columns
 from penstock_producer.batch.table_output import CsvTable, JsonTable
 from penstock_shared.errors import InvalidBatch
-from penstock_shared.ledger.batches.loading import Refusal
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.result import Result
 from penstock_shared.words import JobState, Source, TaskType
 

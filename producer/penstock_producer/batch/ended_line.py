@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from penstock_shared.ledger.batches.loading import Refusal
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.result import Result
 from penstock_shared.words import JobState
 

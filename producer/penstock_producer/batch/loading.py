@@ -14,7 +14,7 @@ from penstock_shared import clock
 from penstock_shared.errors import BudgetExceeded, InvalidBatch, PenstockError
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
-from penstock_shared.ledger.batches.loading import Refusal
+from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.estimating import Estimator

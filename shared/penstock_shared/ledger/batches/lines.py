@@ -158,11 +158,14 @@ def states(database: Database, batch_id: str, lines: Sequence[int]) -> dict[int,
 
 
 def last_number(database: Database, batch_id: str) -> int:
-    """The highest number of a line that is in the ledger, refused ones included; 0: none is."""
-    job = select(func.max(Job.batch_line)).where(Job.batch_id == batch_id)
-    refusal = select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id)
+    """The highest number of a line that is in the ledger, however it stands; 0: none is."""
+    highest = (
+        select(func.max(Job.batch_line)).where(Job.batch_id == batch_id),
+        select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id),
+        select(func.max(BatchDocument.line)).where(BatchDocument.batch_id == batch_id),
+    )
     with database.snapshot() as connection:
-        return max(connection.scalar(job) or 0, connection.scalar(refusal) or 0)
+        return max(connection.scalar(query) or 0 for query in highest)
 
 
 def refusals(
