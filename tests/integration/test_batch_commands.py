@@ -178,6 +178,29 @@ def test_a_dry_run_says_what_it_would_cost_and_accepts_nothing(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_vectors_are_free(penstock: Penstock, tmp_path: Path) -> None:
+    line = {"custom_id": "v", "method": "POST", "url": "/v1/embeddings", "body": {"input": "Huế"}}
+    write(tmp_path / "in.jsonl", json.dumps(line))
+    done = penstock("run", "in.jsonl", "-o", "out.jsonl", "--dry-run")
+    assert "free of charge" in done.out
+    facts = penstock("run", "in.jsonl", "-o", "out.jsonl", "--dry-run", "--json").facts
+    assert facts["cost_usd"]["high"] == "0"
+
+
+def test_a_folder_is_cut_and_each_document_summed_up(
+    penstock: Penstock, ledger: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("One. " * 40 + "Hai. " * 40, encoding="utf-8")
+    done = penstock(
+        "submit", "docs", "--chunk", "100", "--tier", "small", "--map", "List: {{ text }}",
+        "--reduce", "Sum up {{ document }}: {{ parts | join(' ') }}", "--json",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    counts = penstock("show", done.facts["batch_id"], "--json").facts["counts"]
+    assert (counts["queued"], counts["waiting"]) == (done.facts["total"] - 1, 1)
+
+
 def test_wrong_lines_are_named_before_anything_is_spent(
     penstock: Penstock, ledger: Database, tmp_path: Path
 ) -> None:

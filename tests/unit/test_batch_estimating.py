@@ -100,13 +100,8 @@ def test_what_had_no_price_says_nothing() -> None:
     assert of(measured(price_per_hour_pusd=0), measured(charged_pusd=0)).measured_on == 0
 
 
-def test_vectors_are_not_estimated_from_answers() -> None:
-    vectors = TierLoad(100, 10_000, 0)
-    assert of(*[measured()] * 100, load=vectors).measured_on == 0
-    embedded = [measured(completion_tokens=0, decode_ms=0)] * 100
-    found = of(*embedded, load=vectors)
-    assert (found.measured_on, found.answer_tokens) == (100, 0)
-    assert found.worker_s.middle == 1_000
+def test_a_request_without_an_answer_says_nothing() -> None:
+    assert of(*[measured(completion_tokens=0, decode_ms=0)] * 100).measured_on == 0
 
 
 def test_tiers_work_side_by_side_and_are_paid_together() -> None:

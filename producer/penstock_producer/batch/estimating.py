@@ -6,11 +6,12 @@ of a token of an answer that it took in time. How long answers will be is taken 
 requests, cut at what the batch allows. Nothing is taken off for what a cache may answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from penstock_producer.batch.preparing import TierLoad
+from penstock_producer.batch.preparing import Preparation, TierLoad
+from penstock_producer.batch.reading.options import EMBEDDINGS
 from penstock_producer.batch.spread import inner_band
 from penstock_shared import clock
 from penstock_shared.ledger.batches import measuring
@@ -46,7 +47,8 @@ class TierEstimate(NamedTuple):
     """Of the lines of one tier: seconds of a worker, and what these cost in picodollars.
 
     ``measured_on`` counts the requests that it rests on; 0: it is assumed. ``seconds`` is the time
-    on the tier's ``workers``, or on one, where none runs.
+    on the tier's ``workers``, or on one, where none runs. Vectors are free: the engine makes none,
+    and nobody measures the encoder's time.
     """
 
     tier: str
@@ -56,6 +58,7 @@ class TierEstimate(NamedTuple):
     answer_tokens: int
     worker_s: Band
     cost_pusd: Band
+    is_free: bool = False
 
     @property
     def seconds(self) -> Band:
@@ -88,10 +91,15 @@ class Estimate(NamedTuple):
         return list(zip(*bands, strict=True))
 
 
-def estimate(loads: Mapping[str, TierLoad], settings: Settings, database: Database) -> Estimate:
+def estimate(preparation: Preparation, settings: Settings, database: Database) -> Estimate:
     """Estimate the lines of each tier from what the ledger has measured."""
+    loads = preparation.tiers
     silent_before = clock.now_ms() - round(settings.worker.lease_s * 1000)
     workers = measuring.live_workers(database, seen_since_ms=silent_before)
+    if preparation.endpoint == EMBEDDINGS:
+        return Estimate(
+            tuple(_free(tier, load, workers.get(tier, 0)) for tier, load in sorted(loads.items()))
+        )
     recent = measuring.recent(database, loads)
     return Estimate(
         tuple(
@@ -107,6 +115,11 @@ def estimate(loads: Mapping[str, TierLoad], settings: Settings, database: Databa
     )
 
 
+def _free(tier: str, load: TierLoad, workers: int) -> TierEstimate:
+    load = load._replace(max_answer_tokens=0)
+    return TierEstimate(tier, load, workers, 0, 0, NOTHING, NOTHING, is_free=True)
+
+
 def estimate_tier(
     tier: str,
     load: TierLoad,
@@ -116,7 +129,7 @@ def estimate_tier(
     workers: int,
 ) -> TierEstimate:
     """Estimate one tier's lines from its recent requests, the newest first."""
-    usable = [each for each in recent if _is_usable(each, load)]
+    usable = [each for each in recent if _is_usable(each)]
     if usable:
         answers = _answer_tokens(usable, load)
         worker_s = _measured_band(usable, load)
@@ -133,10 +146,9 @@ def estimate_tier(
     )
 
 
-def _is_usable(each: Measured, load: TierLoad) -> bool:
-    """Whether it says how long a worker took, for the same kind of work: answers, or none."""
-    has_time = each.price_per_hour_pusd > 0 and each.charged_pusd > 0
-    return has_time and (each.completion_tokens > 0) == (load.max_answer_tokens > 0)
+def _is_usable(each: Measured) -> bool:
+    """Whether it says how long a worker took for an answer."""
+    return min(each.price_per_hour_pusd, each.charged_pusd, each.completion_tokens) > 0
 
 
 def _assumed_band(load: TierLoad) -> Band:

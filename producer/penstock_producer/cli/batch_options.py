@@ -29,6 +29,10 @@ Overlap = Annotated[int, typer.Option(min=0, help="tokens that a piece repeats o
 MapPrompt = Annotated[
     str | None, typer.Option("--map", help="prompt of each piece of a document, Jinja2; or @FILE")
 ]
+ReducePrompt = Annotated[
+    str | None,
+    typer.Option("--reduce", help="prompt that sums up each document, Jinja2 over parts; or @FILE"),
+]
 Tier = Annotated[str | None, typer.Option(help="default: routed, line by line")]
 Kind = Annotated[TaskType | None, typer.Option("--task-type", help="default: recognized")]
 Tenant = Annotated[str, typer.Option(help="who asks; tenants never see each other")]
@@ -66,6 +70,7 @@ def read_options(
     chunk: int | None,
     overlap: int,
     map_prompt: str | None,
+    reduce_prompt: str | None,
     tier: str | None,
     task_type: TaskType | None,
     tenant: str,
@@ -83,6 +88,7 @@ def read_options(
         chunk_tokens=chunk,
         chunk_overlap=overlap,
         map_prompt=_text(map_prompt, "--map"),
+        reduce_prompt=_text(reduce_prompt, "--reduce"),
         tier=tier,
         task_type=None if task_type is None else task_type.value,
         tenant=tenant,

@@ -78,6 +78,8 @@ def error_facts(preparation: Preparation) -> list[dict[str, Any]]:
 
 def basis(tier: TierEstimate) -> str:
     """What an estimate rests on, in words."""
+    if tier.is_free:
+        return "the encoder answers, free of charge; its time is not estimated"
     measured = (
         f"measured on {tier.measured_on:,} requests" if tier.measured_on else "assumed: no figures"
     )

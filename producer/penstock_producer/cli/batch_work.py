@@ -96,7 +96,7 @@ def _ready(plan: Plan) -> Iterator[_Ready | None]:
         source = Source.open(plan.path, plan.read, settings, spool=spool)
         with Watch(err, lambda _: ()) as watch:
             preparation = prepare(source, settings, on_progress=watch.read)
-        estimate = estimating.estimate(preparation.tiers, settings, database)
+        estimate = estimating.estimate(preparation, settings, database)
         _show(plan, source, preparation, estimate)
         yield None if plan.dry_run else _Ready(settings, database, source, preparation)
 
