@@ -158,7 +158,7 @@ def test_a_retry_while_the_command_watches_is_seen(
     def on_progress(progress: Progress) -> None:
         if progress.loaded < progress.total:
             return
-        if progress.failed and failing.is_set():
+        if (tmp_path / "out.errors.jsonl").exists() and failing.is_set():
             failing.clear()
             assert lines.retry_failed(database, record.id) == 1
         worker.serve()
@@ -219,7 +219,7 @@ def test_money_stops_a_batch_cleanly_and_more_of_it_lets_the_same_command_go_on(
 def test_a_budget_without_room_pauses_a_batch_that_could_free_none(
     make_settings: Callable[..., Settings], ledger_url: str, database: Database, tmp_path: Path
 ) -> None:
-    budget = Budget(tenant="default", per="day", limit_usd=Decimal("0.0000000001"))
+    budget = Budget(tenant="default", per="day", usd=Decimal("0.0000000001"))
     settings = make_settings(ledger_url=ledger_url, budgets=(budget,))
     source = source_of(a_batch_file(tmp_path / "in.jsonl", questions(2)), settings)
     summary = run_batch(settings, database, source, options_in(tmp_path))
@@ -264,10 +264,17 @@ def test_an_interrupted_command_leaves_what_is_done_and_the_same_one_goes_on(
     source = source_of(a_batch_file(tmp_path / "in.jsonl", questions(50)), settings)
     stop = threading.Event()
     run = start(settings, database, source, options_in(tmp_path))
-    with BatchWorker(database, at_once=5):
-        summary = run.run(lambda progress: progress.settled_here >= 10 and stop.set(), stop)
-        assert summary.stopped_by is not None
-        assert summary.out_lines >= 10
+    worker = BatchWorker(database, "small", at_once=5)
+
+    def on_progress(progress: Progress) -> None:
+        worker.serve()
+        if progress.settled_here >= 10:
+            stop.set()
+
+    summary = run.run(on_progress, stop)
+    assert summary.stopped_by is not None
+    assert 10 <= summary.out_lines < 50
+    with BatchWorker(database):
         summary = run_batch(settings, database, source, options_in(tmp_path))
     assert custom_ids(tmp_path / "out.jsonl") == {f"line-{n}": 1 for n in range(1, 51)}
 
