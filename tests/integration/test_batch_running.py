@@ -16,7 +16,7 @@ from penstock_producer.batch.watching import Progress
 from penstock_shared import clock
 from penstock_shared.budgets import Budget
 from penstock_shared.errors import BatchBusy, InvalidBatch, LedgerUnavailable
-from penstock_shared.ledger.batches import lines, loading, records
+from penstock_shared.ledger.batches import documents, lines, loading, records
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job
@@ -123,6 +123,48 @@ def test_an_output_of_another_input_is_refused(
             source_of(path, settings),
             options_in(tmp_path, out=str(tmp_path / "notes")),
         )
+
+
+def test_the_errors_of_a_batch_stay_where_they_are(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    source = source_of(a_batch_file(tmp_path / "in.jsonl", ["fail"]), settings)
+    errors = str(tmp_path / "errors")
+    with BatchWorker(database):
+        run_batch(settings, database, source, options_in(tmp_path, errors=errors))
+        with pytest.raises(InvalidBatch, match="go to"):
+            start(settings, database, source, options_in(tmp_path))
+        run_batch(settings, database, source, options_in(tmp_path, errors=errors))
+    assert len(objects(tmp_path / "errors")) == 1
+
+
+def test_a_folder_is_read_in_parts_and_summed_up(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("One sentence. " * 300)
+    source = source_of(
+        folder,
+        settings,
+        map_prompt="Sum up: {{ text }}",
+        tier="large",
+        chunk_tokens=100,
+        reduce_prompt="All of {{ document }}: {{ parts | length }} parts",
+    )
+    out = tmp_path / "out.jsonl"
+
+    def on_progress(_: Progress) -> None:
+        documents.promote(database, settings, clock.now_ms())
+
+    run = start(settings, database, source, RunOptions(out=str(out)))
+    with BatchWorker(database):
+        summary = run.run(on_progress)
+    sums = [row for row in objects(out) if "#" not in row["custom_id"]]
+    assert sorted(row["document"] for row in sums) == ["a.txt", "b.txt"]
+    assert all(row["text"].endswith("PARTS") for row in sums)
+    assert summary.out_lines == summary.record.total > 4
 
 
 def test_failed_lines_that_are_retried_move_to_the_output(

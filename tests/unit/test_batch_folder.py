@@ -228,3 +228,29 @@ def test_progress_goes_from_nothing_to_all(folder: Path) -> None:
     seen = [source.position() for _ in source.lines()]
     assert seen == sorted(seen)
     assert source.position() == 1
+
+
+def test_a_reduce_prompt_gives_each_document_a_line_after_its_chunks(folder: Path) -> None:
+    options: dict[str, Any] = {
+        "chunk_tokens": 60,
+        "map_prompt": MAP,
+        "reduce_prompt": "Sum up: {{ parts | join }}",
+    }
+    lines = lines_of(folder, **options)
+    sums = [line for line in lines if line.parts is not None]
+    assert [line.custom_id for line in sums] == [line.document for line in sums]
+    for line in sums:
+        assert line.parts is not None
+        first, last = line.parts
+        assert last == line.number - 1
+        parts = [each for each in lines if first <= each.number <= last]
+        assert [each.document for each in parts] == [line.document] * len(parts)
+        assert line.request is not None
+        assert line.request.question == "Sum up: {{ parts | join }}"
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    assert lines_of(folder, **options)[5:] == list(opened(folder, **options).lines(6))
+
+
+def test_a_reduce_prompt_that_is_no_template_is_refused_at_once(folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match="the reduce prompt, line 1"):
+        opened(folder, reduce_prompt="{% if %}")

@@ -14,6 +14,7 @@ from penstock_shared import clock
 from penstock_shared.errors import BudgetExceeded, InvalidBatch, PenstockError
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
+from penstock_shared.ledger.batches.documents import Document
 from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
@@ -35,6 +36,7 @@ class _Group(NamedTuple):
     lines: int
     drafts: list[Draft]
     refusals: list[Refusal]
+    documents: list[Document]
 
 
 class Loader:
@@ -139,6 +141,7 @@ class Loader:
                 upto=upto,
                 drafts=self._estimator.with_holds(group.drafts, now),
                 refusals=group.refusals,
+                documents=group.documents,
                 now_ms=now,
             )
 
@@ -146,12 +149,15 @@ class Loader:
         self.loaded = upto
 
     def _group(self, source: list[Line], *, is_cancelled: bool) -> _Group:
-        group = _Group(len(source), [], [])
+        group = _Group(len(source), [], [], [])
         for line in source:
             error = _CANCELLED if is_cancelled and line.error is None else line.error
             if line.number in self._duplicates:
                 error = _TWICE
-            if error is None and line.request is not None:
+            if error is None and line.request is not None and line.parts is not None:
+                name, request = line.custom_id or str(line.number), self._own(line.request)
+                group.documents.append(Document(line.number, name, *line.parts, request))
+            elif error is None and line.request is not None:
                 try:
                     group.drafts.append(self._draft(line, line.request))
                 except PenstockError as unroutable:
@@ -161,16 +167,19 @@ class Loader:
         return group
 
     def _draft(self, line: Line, request: Request) -> Draft:
-        batch = self._batch
-        if request.tenant != batch.tenant or request.workflow != (
-            batch.workflow or request.workflow
-        ):
-            changed = {"tenant": batch.tenant, "workflow": batch.workflow or request.workflow}
-            request = request.model_copy(update=changed)
+        request = self._own(request)
         way = route(request, self._settings)
         rank = self._prefixes.rank(line.number, way.tier, request)
-        place = Place(batch.id, line.number, line.custom_id or str(line.number), rank)
+        place = Place(self._batch.id, line.number, line.custom_id or str(line.number), rank)
         return Draft(request, way, place=place)
+
+    def _own(self, request: Request) -> Request:
+        """The request with the batch's tenant and workflow."""
+        batch = self._batch
+        workflow = batch.workflow or request.workflow
+        if (request.tenant, request.workflow) == (batch.tenant, workflow):
+            return request
+        return request.model_copy(update={"tenant": batch.tenant, "workflow": workflow})
 
     def _state(self) -> BatchState:
         return patiently(lambda: records.get(self._database, self._batch.id), self._stop).state

@@ -20,7 +20,8 @@ class Corpus:
     """The chunks of a folder. One document is held at a time.
 
     A chunk's custom_id is its document's name, ``#`` and its number in the document. What is
-    wrong with a document as a whole stands before its chunks, as number 0.
+    wrong with a document as a whole stands before its chunks, as number 0. With a reduce prompt, a
+    line with the document's name comes after its chunks.
     """
 
     columns: list[str] | None = None
@@ -32,6 +33,8 @@ class Corpus:
         self._chunker = Chunker(options, settings)
         prompt = options.map_prompt or options.template or "{{ text }}"
         self._prompt = PromptTemplate(prompt, "the map prompt")
+        self._reduce = options.reduce_prompt
+        PromptTemplate.maybe(self._reduce, "the reduce prompt")
         self._system = PromptTemplate.maybe(options.system, "the system template")
         self._read_bytes = 0
 
@@ -53,6 +56,7 @@ class Corpus:
         number = self._read_bytes = 0
         for document in self.folder.walk():
             error, chunks = self._cut(document)
+            first = number + 1
             if error is not None:
                 number += 1
                 if number >= start:
@@ -61,6 +65,10 @@ class Corpus:
                 number += 1
                 if number >= start:
                     yield self._line(number, document, chunk, len(chunks), text)
+            if self._reduce is not None and number >= first:
+                number += 1
+                if number >= start:
+                    yield self._sum(number, document, self._reduce, (first, number - 1))
             self._read_bytes += document.size_bytes
 
     def _cut(self, document: Document) -> tuple[LineError | None, list[str]]:
@@ -86,3 +94,11 @@ class Corpus:
         except BadLine as bad:
             return Line(number, custom_id, None, bad.error, document.name)
         return Line(number, custom_id, request, None, document.name)
+
+    def _sum(self, number: int, document: Document, prompt: str, parts: tuple[int, int]) -> Line:
+        """The line that sums up a document; its prompt stays a template until its parts ended."""
+        try:
+            request = self._maker.make(self.endpoint, prompt, {})
+        except BadLine as bad:
+            return Line(number, document.name, None, bad.error, document.name)
+        return Line(number, document.name, request, None, document.name, parts)

@@ -22,7 +22,8 @@ class Line(NamedTuple):
 
     ``number`` counts from 1 (chunks: over all documents). ``custom_id`` is None when the line is
     too broken to have one, ``request`` when there is an error. ``document`` is of a chunk: the
-    path of its document, relative to the folder.
+    path of its document, relative to the folder. ``parts`` are the first and the last of the lines
+    that this one sums up; its last message is a template over their answers.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Line(NamedTuple):
     request: Request | None
     error: LineError | None = None
     document: str | None = None
+    parts: tuple[int, int] | None = None
 
 
 class BadLine(Exception):

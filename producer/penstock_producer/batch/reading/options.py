@@ -21,8 +21,8 @@ class ReadOptions:
     """What holds for all lines of an input; what a line says itself is stronger.
 
     ``format`` None is told by the name and the first bytes. ``endpoint`` None is taken from the
-    first line that has one (tables and folders: chat). ``template``, ``system`` and
-    ``map_prompt`` are Jinja2 templates. ``chunk_tokens`` None is half of the tier's context, at
+    first line that has one (tables and folders: chat). ``template``, ``system``, ``map_prompt`` and
+    ``reduce_prompt`` are Jinja2 templates. ``chunk_tokens`` None is half of the tier's context, at
     most 1,000. ``sampling`` has the usual names: max_tokens, temperature and so on.
     """
 
@@ -33,6 +33,7 @@ class ReadOptions:
     chunk_tokens: int | None = None
     chunk_overlap: int = 0
     map_prompt: str | None = None
+    reduce_prompt: str | None = None
     endpoint: str | None = None
     tenant: str | None = None
     workflow: str | None = None

@@ -147,18 +147,23 @@ def ended_numbers(
 
 
 def states(database: Database, batch_id: str, lines: Sequence[int]) -> dict[int, JobState]:
-    """How those of the lines stand that are jobs."""
-    query = select(Job.batch_line, Job.state).where(Job.batch_id == batch_id)
+    """How those of the lines stand that are jobs, or will be when their parts have ended."""
+    jobs = select(Job.batch_line, Job.state).where(Job.batch_id == batch_id)
+    waiting = select(BatchDocument.line).where(
+        BatchDocument.batch_id == batch_id, documents.is_waiting()
+    )
     found: dict[int, JobState] = {}
     with database.read() as connection:
         for some in chunks(lines):
-            rows = connection.execute(query.where(Job.batch_line.in_(some)))
+            wait = connection.scalars(waiting.where(BatchDocument.line.in_(some)))
+            found.update(dict.fromkeys(wait, JobState.QUEUED))
+            rows = connection.execute(jobs.where(Job.batch_line.in_(some)))
             found.update((row.batch_line, JobState(row.state)) for row in rows)
     return found
 
 
 def last_number(database: Database, batch_id: str) -> int:
-    """The highest number of a line that is in the ledger, however it stands; 0: none is."""
+    """The highest number of a line that is in the ledger, as whatever it is; 0: none is."""
     highest = (
         select(func.max(Job.batch_line)).where(Job.batch_id == batch_id),
         select(func.max(BatchRefusal.line)).where(BatchRefusal.batch_id == batch_id),
