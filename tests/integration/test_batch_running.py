@@ -16,7 +16,7 @@ from penstock_producer.batch.watching import Progress
 from penstock_shared import clock
 from penstock_shared.budgets import Budget
 from penstock_shared.errors import BatchBusy, InvalidBatch, LedgerUnavailable
-from penstock_shared.ledger.batches import lines, loading, records
+from penstock_shared.ledger.batches import documents, lines, loading, records
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Job
@@ -125,6 +125,48 @@ def test_an_output_of_another_input_is_refused(
         )
 
 
+def test_the_errors_of_a_batch_stay_where_they_are(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    source = source_of(a_batch_file(tmp_path / "in.jsonl", ["fail"]), settings)
+    errors = str(tmp_path / "errors")
+    with BatchWorker(database):
+        run_batch(settings, database, source, options_in(tmp_path, errors=errors))
+        with pytest.raises(InvalidBatch, match="go to"):
+            start(settings, database, source, options_in(tmp_path))
+        run_batch(settings, database, source, options_in(tmp_path, errors=errors))
+    assert len(objects(tmp_path / "errors")) == 1
+
+
+def test_a_folder_is_read_in_parts_and_summed_up(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("One sentence. " * 300)
+    source = source_of(
+        folder,
+        settings,
+        map_prompt="Sum up: {{ text }}",
+        tier="large",
+        chunk_tokens=100,
+        reduce_prompt="All of {{ document }}: {{ parts | length }} parts",
+    )
+    out = tmp_path / "out.jsonl"
+
+    def on_progress(_: Progress) -> None:
+        documents.promote(database, settings, clock.now_ms())
+
+    run = start(settings, database, source, RunOptions(out=str(out)))
+    with BatchWorker(database):
+        summary = run.run(on_progress)
+    sums = [row for row in objects(out) if "#" not in row["custom_id"]]
+    assert sorted(row["document"] for row in sums) == ["a.txt", "b.txt"]
+    assert all(row["text"].endswith("PARTS") for row in sums)
+    assert summary.out_lines == summary.record.total > 4
+
+
 def test_failed_lines_that_are_retried_move_to_the_output(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
@@ -158,7 +200,7 @@ def test_a_retry_while_the_command_watches_is_seen(
     def on_progress(progress: Progress) -> None:
         if progress.loaded < progress.total:
             return
-        if progress.failed and failing.is_set():
+        if (tmp_path / "out.errors.jsonl").exists() and failing.is_set():
             failing.clear()
             assert lines.retry_failed(database, record.id) == 1
         worker.serve()
@@ -219,7 +261,7 @@ def test_money_stops_a_batch_cleanly_and_more_of_it_lets_the_same_command_go_on(
 def test_a_budget_without_room_pauses_a_batch_that_could_free_none(
     make_settings: Callable[..., Settings], ledger_url: str, database: Database, tmp_path: Path
 ) -> None:
-    budget = Budget(tenant="default", per="day", limit_usd=Decimal("0.0000000001"))
+    budget = Budget(tenant="default", per="day", usd=Decimal("0.0000000001"))
     settings = make_settings(ledger_url=ledger_url, budgets=(budget,))
     source = source_of(a_batch_file(tmp_path / "in.jsonl", questions(2)), settings)
     summary = run_batch(settings, database, source, options_in(tmp_path))
@@ -264,10 +306,17 @@ def test_an_interrupted_command_leaves_what_is_done_and_the_same_one_goes_on(
     source = source_of(a_batch_file(tmp_path / "in.jsonl", questions(50)), settings)
     stop = threading.Event()
     run = start(settings, database, source, options_in(tmp_path))
-    with BatchWorker(database, at_once=5):
-        summary = run.run(lambda progress: progress.settled_here >= 10 and stop.set(), stop)
-        assert summary.stopped_by is not None
-        assert summary.out_lines >= 10
+    worker = BatchWorker(database, "small", at_once=5)
+
+    def on_progress(progress: Progress) -> None:
+        worker.serve()
+        if progress.settled_here >= 10:
+            stop.set()
+
+    summary = run.run(on_progress, stop)
+    assert summary.stopped_by is not None
+    assert 10 <= summary.out_lines < 50
+    with BatchWorker(database):
         summary = run_batch(settings, database, source, options_in(tmp_path))
     assert custom_ids(tmp_path / "out.jsonl") == {f"line-{n}": 1 for n in range(1, 51)}
 
