@@ -16,9 +16,14 @@ from tests.acceptance.command import Home, wait_until
 from tests.acceptance.victims import worker_of
 
 LINES = 60
+STORIES = LINES - 3
 VIETNAMESE = "Thủ đô của Việt Nam là gì?"
 # Three tokens for each character, where routing reckons with one.
 TOO_LONG = "ꙮ" * 900
+YES_OR_NO = {
+    "type": "json_schema",
+    "json_schema": {"name": "answer", "schema": {"enum": ["yes", "no"]}},
+}
 STORY = {"max_tokens": 300, "ignore_eos": True}
 
 
@@ -32,9 +37,13 @@ def line(custom_id: str, prompt: str, **body: Any) -> str:
 
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
-    """58 stories, a question in Vietnamese, and a prompt that is longer than it looks."""
-    stories = [line(f"s-{n}", f"Tell a long story number {n}.", **STORY) for n in range(LINES - 2)]
-    special = [line("vi", VIETNAMESE, max_tokens=16), line("long", TOO_LONG, max_tokens=16)]
+    """Stories, a question in Vietnamese, one to be answered in JSON, and a prompt too long."""
+    stories = [line(f"s-{n}", f"Tell a long story number {n}.", **STORY) for n in range(STORIES)]
+    special = [
+        line("vi", VIETNAMESE, max_tokens=16),
+        line("long", TOO_LONG, max_tokens=16),
+        line("json", "Is Hanoi a city?", max_tokens=16, response_format=YES_OR_NO),
+    ]
     path = tmp_path / "questions.jsonl"
     path.write_text("\n".join([*special, *stories]) + "\n", encoding="utf-8")
     return path
@@ -45,6 +54,11 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     found = [json.loads(text) for text in path.read_text("utf-8").splitlines()]
     assert {name: n for name, n in Counter(e["custom_id"] for e in found).items() if n > 1} == {}
     return {each["custom_id"]: each for each in found}
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    text: str = answer["response"]["body"]["choices"][0]["message"]["content"]
+    return text
 
 
 def test_each_line_is_answered_once_whatever_is_killed(
@@ -68,10 +82,16 @@ def test_each_line_is_answered_once_whatever_is_killed(
     assert (facts["counts"]["succeeded"], facts["counts"]["failed"]) == (LINES - 1, 1)
 
     answered, failed = read(out), read(errors)
-    assert answered.keys() | failed.keys() == {"vi", "long", *(f"s-{n}" for n in range(LINES - 2))}
+    assert answered.keys() | failed.keys() == {
+        "vi",
+        "long",
+        "json",
+        *(f"s-{n}" for n in range(STORIES)),
+    }
     assert failed.keys() == {"long"}
     assert failed["long"]["response"]["body"]["error"]["message"]
-    assert answered["vi"]["response"]["body"]["choices"][0]["message"]["content"]
+    assert text_of(answered["vi"])
+    assert json.loads(text_of(answered["json"])) in {"yes", "no"}
     for name, early in read(tmp_path / "so-far.jsonl").items():
         assert early["response"] == answered[name]["response"]
     assert {each["penstock"]["attempts"] for each in answered.values()} == {1}
@@ -104,7 +124,7 @@ def check_books(home: Home, batch_id: str, cost_usd: str) -> None:
 
 
 def test_an_estimate_rests_on_what_this_stack_measured(home: Home, questions: Path) -> None:
-    home.submit("Tell a story about a river.", "--tier", "small", "--no-cache")
+    home.submit("Tell a story about a river.", "--tier", "small", "--no-cache", "--max-tokens", "8")
     facts = home.json("batch", "run", str(questions), "-o", "unused.jsonl", "--dry-run")
     tier = facts["tiers"]["small"]
     assert (tier["lines"], tier["workers"]) == (LINES, 1)
