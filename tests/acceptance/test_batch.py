@@ -11,7 +11,7 @@ from sqlalchemy import select
 from penstock_producer import load_settings
 from penstock_shared import money
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Charge, Job, JobResult
+from penstock_shared.ledger.schema import Attempt, Charge, Job, JobResult
 from tests.acceptance.command import Home, wait_until
 from tests.acceptance.victims import worker_of
 
@@ -70,12 +70,12 @@ def test_each_line_is_answered_once_whatever_is_killed(
     process = home.start(*command)
     wait_until(lambda: out.exists() and out.stat().st_size, 60)
     process.kill()
+    worker_of(home, "small").kill()  # the stories are in its engine
     process.wait()
 
     batch_id = home.json("batch", "list")["batch_id"]
     so_far = home.json("batch", "results", batch_id, "-o", str(tmp_path / "so-far.jsonl"))
-    assert 0 < so_far["out_lines"] <= LINES
-    worker_of(home, "small").kill()
+    assert 0 < so_far["out_lines"] < LINES
 
     facts = home.json(*command)
     assert facts["batch_id"] == batch_id
@@ -107,6 +107,9 @@ def check_books(home: Home, batch_id: str, cost_usd: str) -> None:
             charged = connection.execute(
                 select(Charge.job_id, Charge.amount_pusd).where(Charge.job_id.in_(ids))
             ).all()
+            outcomes = set(
+                connection.scalars(select(Attempt.outcome).where(Attempt.job_id.in_(ids)))
+            )
             results = list(
                 connection.scalars(select(JobResult.job_id).where(JobResult.job_id.in_(ids)))
             )
@@ -114,6 +117,7 @@ def check_books(home: Home, batch_id: str, cost_usd: str) -> None:
         database.close()
     assert len(ids) == LINES
     assert len(charged) == len(results) == LINES - 1
+    assert {"lost", "succeeded", "failed"} <= outcomes
     spent_usd = money.to_usd(sum(row.amount_pusd for row in charged))
     assert money.usd_text(spent_usd) == cost_usd
     audited = home.json("audit")
