@@ -162,7 +162,9 @@ class _Bench:
         return request._replace(background=self._yields)
 
     def _interactive(self, draw: random.Random) -> EngineRequest:
-        return self._request("caller-", draw, _INTERACTIVE_PROMPT, draw.randint(*_INTERACTIVE_ANSWER))
+        return self._request(
+            "caller-", draw, _INTERACTIVE_PROMPT, draw.randint(*_INTERACTIVE_ANSWER)
+        )
 
     def _request(
         self, kind: str, draw: random.Random, lengths: tuple[int, int], tokens: int
@@ -238,7 +240,8 @@ def _figures(found: Sequence[dict[str, Phase]]) -> dict[str, tuple[str, Spread]]
     def ratio(name: str, place: int) -> Spread:
         return Spread.of(
             [
-                _percentiles(r[name].latencies_s)[place] / _percentiles(r[_ALONE].latencies_s)[place]
+                _percentiles(r[name].latencies_s)[place]
+                / _percentiles(r[_ALONE].latencies_s)[place]
                 for r in found
             ]
         )

@@ -39,7 +39,7 @@ def load(config: EngineConfig) -> HostedEngine:
     class WritingEngine(VllmEngine):
         def __init__(self, config: EngineConfig) -> None:
             self._batch_tokens = 0
-            self._file = Path(os.environ[STEPS_VARIABLE]).open("w", encoding="ascii", buffering=1)
+            self._file = os.open(os.environ[STEPS_VARIABLE], os.O_WRONLY | os.O_CREAT, 0o600)
             super().__init__(config)
 
         def step(self) -> list[Completion]:
@@ -49,9 +49,8 @@ def load(config: EngineConfig) -> HostedEngine:
             self._batch_tokens = 0
             ended = super().step()
             now = time.monotonic()
-            self._file.write(
-                f"{now:.6f} {now - start:.6f} {has_interactive:d} {self._batch_tokens}\n"
-            )
+            line = f"{now:.6f} {now - start:.6f} {has_interactive:d} {self._batch_tokens}\n"
+            os.write(self._file, line.encode())
             return ended
 
         def _note_weights(self, step: Any) -> None:

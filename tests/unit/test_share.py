@@ -1,4 +1,4 @@
-"""The share: the foreground is slowed down by a factor at most, and the background never starves."""
+"""The foreground is slowed down by a factor at most, and the background never starves."""
 
 import itertools
 
