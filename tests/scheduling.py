@@ -57,6 +57,7 @@ class Scheduler:
         self.current_step = 0
         self.max_num_active_reqs = SEATS
         self.max_num_scheduled_tokens = 4096
+        self.preempted: set[str] = set()  # since the last step
         self.num_spec_tokens = 0
         self.scheduler_config = SimpleNamespace(
             enable_chunked_prefill=True, long_prefill_token_threshold=0
@@ -84,7 +85,8 @@ class Scheduler:
                 computed[request.request_id] = tokens
                 free -= tokens
         while self.waiting and len(self.running) < SEATS and not is_preempting:
-            if (tokens := self._tokens(self.waiting[0])) > free:
+            budget = self.max_num_scheduled_tokens - sum(computed.values())
+            if not budget or (tokens := min(self._tokens(self.waiting[0]), budget)) > free:
                 break
             request = self.waiting.pop(0)
             request.status = SimpleNamespace(name="RUNNING")
@@ -92,6 +94,8 @@ class Scheduler:
             computed[request.request_id] = tokens
             free -= tokens
         assert len(self.running) <= SEATS
+        assert not self.preempted & computed.keys()  # the model runner must see them gone first
+        self.preempted.clear()
         return SimpleNamespace(
             num_scheduled_tokens=computed, total_num_scheduled_tokens=sum(computed.values())
         )
@@ -103,6 +107,7 @@ class Scheduler:
     def _preempt_request(self, request: Request, timestamp: float) -> None:
         request.status = SimpleNamespace(name="PREEMPTED")
         request.computed = 0
+        self.preempted.add(request.request_id)
         self.waiting.add_request(request)
 
     def _request_blocks_can_be_freed(self, request: Request) -> bool:

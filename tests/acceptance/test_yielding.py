@@ -110,7 +110,7 @@ def parking() -> Iterator[Engine]:
 
 def begin(engine: Engine, batch: list[EngineRequest]) -> None:
     """Let a batch begin; it has when a short line that came with it has ended."""
-    engine.process.submit([*batch, engine.request("line-short", 30, background=True)])
+    engine.process.submit([engine.request("line-short", 30, background=True), *batch])
     assert names(engine.ended(1)) == ["line-short"]
 
 
@@ -150,9 +150,10 @@ def test_parked_and_held_lines_can_be_stopped_and_held_ones_cost_nothing(parking
     assert [one.request_id for one in ended if one.ending is Ending.LENGTH] == ["second"]
 
 
-def test_a_batch_line_that_vllm_refuses_comes_back_with_its_error(parking: Engine) -> None:
+@pytest.mark.parametrize("background", [True, False], ids=["batch line", "caller"])
+def test_what_vllm_refuses_comes_back_with_its_error(parking: Engine, background: bool) -> None:
     too_long = tuple(range(10, 11 + parking.process.limits.max_model_len))
-    parking.process.submit([EngineRequest("too-long", too_long, Sampling(), "s", True)])
+    parking.process.submit([EngineRequest("too-long", too_long, Sampling(), "s", background)])
     [refused] = parking.ended(1)
     assert (refused.ending, refused.cost_pusd) == (Ending.ERROR, 0)
     assert refused.error

@@ -31,6 +31,7 @@ class Share:
     def begin(self, waited_s: float) -> None:
         """Foreground and background meet; a step of ``waited_s`` kept the foreground waiting."""
         self._debt_s = waited_s
+        self._last_full_s = waited_s or self._last_full_s
         self._light_s.clear()
         self._full_in_a_row = 0
 

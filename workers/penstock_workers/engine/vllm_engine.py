@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vllm import EngineArgs, SamplingParams
+from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import tokens_input
 from vllm.model_executor.layers.linear import UnquantizedLinearMethod
 from vllm.sampling_params import RequestOutputKind
@@ -122,7 +123,7 @@ class VllmEngine:
                 _sampling_params(request.sampling),
                 priority=BACKGROUND if request.background else FOREGROUND,
             )
-        except ValueError as error:
+        except (ValueError, VLLMClientError) as error:
             return _failed(request.request_id, str(error), 0)
         self._names[internal] = request.request_id
         self._internal[request.request_id] = internal
