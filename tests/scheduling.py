@@ -25,6 +25,7 @@ class Request:
     next_decode_eligible_step: int = 0
     computed: int = 0
     made: int = 0
+    spec_token_ids: list[int] = field(default_factory=list)
 
     @property
     def num_tokens(self) -> int:

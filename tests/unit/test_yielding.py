@@ -173,6 +173,18 @@ def test_a_caller_that_cannot_be_computed_yet_keeps_nobody_waiting() -> None:
     assert steps.count({"a", "b", "c", "d"}) >= 10
 
 
+def test_a_parked_request_keeps_drafts_that_are_known_and_gives_up_the_others() -> None:
+    """With asynchronous scheduling they are on the device, in the batch that it leaves."""
+    world = World()
+    full(world, "a", "b", "c")
+    drafts = {"a": [-1, -1], "b": [17, 4]}
+    for name, spec_token_ids in drafts.items():
+        world.scheduler.requests[name].spec_token_ids = spec_token_ids
+    world.add("caller", answer=100, background=False)
+    assert world.step() == {"caller"}
+    assert [world.scheduler.requests[name].spec_token_ids for name in drafts] == [[], [17, 4]]
+
+
 def test_steps_are_booked_in_order_when_several_are_under_way() -> None:
     """With asynchronous scheduling the next one is decided before the last one is booked."""
     world = World()

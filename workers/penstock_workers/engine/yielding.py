@@ -20,6 +20,7 @@ FOREGROUND: Final = 0  # vLLM's priorities: the lower one is scheduled first and
 BACKGROUND: Final = 1
 _PIECE_TOKENS: Final = 256  # of background prompts in a step that the foreground waits for
 _MOST_USAGE: Final = 7 / 8  # of the KV cache; above it nobody comes in from the background
+_ON_DEVICE: Final = -1  # stands for a draft that vLLM's scheduler has not seen
 _READY: Final = frozenset({"WAITING", "PREEMPTED"})  # states in vLLM
 
 
@@ -116,10 +117,15 @@ class Yielding:
         return step
 
     def _park(self) -> None:
-        """Leave background requests out of the next step, and of no other."""
+        """Leave background requests out of the next step, and of no other.
+
+        Drafts that are on the device only are lost when a request is not in the batch after them.
+        """
         back_in = self._scheduler.current_step + 2  # vLLM counts the next one when it begins
         for request in self._background.values():
             request.next_decode_eligible_step = max(request.next_decode_eligible_step, back_in)
+            if _ON_DEVICE in request.spec_token_ids:
+                request.spec_token_ids = []
 
     def _make_room(self) -> bool:
         """Preempt background requests whose seats or blocks the foreground needs; True if any.
