@@ -3,10 +3,13 @@
 from penstock_producer.async_client import AsyncClient, AsyncJob
 from penstock_producer.client import Client, Job
 from penstock_shared.errors import (
+    BatchBusy,
+    BatchNotFound,
     BrokerUnavailable,
     BudgetExceeded,
     ContextTooLong,
     IdempotencyConflict,
+    InvalidBatch,
     InvalidRequest,
     JobCancelled,
     JobDead,
@@ -30,11 +33,14 @@ from penstock_shared.words import JobState, RequestKind, Source, TaskType
 __all__ = [
     "AsyncClient",
     "AsyncJob",
+    "BatchBusy",
+    "BatchNotFound",
     "BrokerUnavailable",
     "BudgetExceeded",
     "Client",
     "ContextTooLong",
     "IdempotencyConflict",
+    "InvalidBatch",
     "InvalidRequest",
     "Job",
     "JobCancelled",

@@ -2,8 +2,9 @@
 
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.options import RunOptions
+from penstock_producer.batch.pausing import INTERRUPTED, may_go_on
 from penstock_producer.batch.preparing import Preparation
-from penstock_producer.batch.shape import shape_of
+from penstock_producer.batch.shape import Shape, place_of, shape_of
 from penstock_shared import clock, money
 from penstock_shared.errors import InvalidBatch
 from penstock_shared.ids import new_job_id
@@ -49,11 +50,17 @@ def find_or_make(
 
 
 def _resumed(database: Database, record: BatchRecord, options: RunOptions) -> BatchRecord:
-    """A paused batch goes on, and the limit of its money is the one that is given now."""
+    """Its own command lets a paused batch go on, and sets the limit of its money anew."""
+    errors = Shape.of(record).errors
+    if place_of(options.errors) != errors:
+        raise InvalidBatch(
+            f"lines without an answer of batch {record.id} go to "
+            f"{errors or 'the usual place'}; name the same again, or another output"
+        )
     limit = _limit(options)
     if record.state is BatchState.RUNNING and limit not in (None, record.max_cost_pusd):
-        record = records.pause(database, record.id)
-    if record.state is BatchState.PAUSED:
+        record = records.pause(database, record.id, INTERRUPTED)
+    if may_go_on(record, limit):
         record = records.resume(database, record.id, max_cost_pusd=limit)
     return record
 

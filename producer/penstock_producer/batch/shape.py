@@ -65,9 +65,14 @@ def shape_of(source: Input, out: str | None, errors: str | None) -> Shape:
         source.endpoint,
         columns,
         _absolute(source.label),
-        errors,
+        place_of(errors),
         reading_of(source),
     )
+
+
+def place_of(output: str | None) -> str | None:
+    """An output under a name that holds in every folder."""
+    return output if output in (None, STANDARD) else str(Path(output).resolve())
 
 
 def errors_beside(out: Path) -> Path:

@@ -1,8 +1,9 @@
 """The outputs of a batch as its options say."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from penstock_producer.batch.ended_line import EndedLine
 from penstock_producer.batch.input_rows import InputRows
@@ -10,6 +11,8 @@ from penstock_producer.batch.options import RunOptions, file_of
 from penstock_producer.batch.output_file import OutputFile
 from penstock_producer.batch.outputs import Nowhere, Outputs, Sink, Stream
 from penstock_producer.batch.shape import STANDARD, Shape, errors_beside
+
+_CHUNK: Final = re.compile(r"#\d+$")
 
 
 def outputs_of(shape: Shape, batch_id: str, options: RunOptions, rows: InputRows | None) -> Outputs:
@@ -46,7 +49,7 @@ def needs_rows(shape: Shape, options: RunOptions) -> bool:
 
 def document_of(ended: EndedLine) -> dict[str, Any]:
     """The columns of a folder's line."""
-    return {"document": (ended.custom_id or "").rpartition("#")[0]}
+    return {"document": _CHUNK.sub("", ended.custom_id or "")}
 
 
 def _row_of(shape: Shape, rows: InputRows | None) -> Any:
