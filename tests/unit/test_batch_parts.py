@@ -83,8 +83,8 @@ def test_requests_of_a_program_come_back_from_their_file(tmp_path: Path) -> None
     assert [line.custom_id for line in lines] == ["1", "mine"]
     assert [line.request for line in lines] == [item.request for item in items]
     assert [line.number for line in file.lines(2)] == [2]
-    assert file.endpoint == "/v1/chat/completions"
     assert file.position() == 1
+    assert file.endpoint == "/v1/chat/completions"
     path.write_text('{"custom_id": "x"}\nno JSON\n')
     assert [line.error is None for line in file.lines()] == [False, False]
 
