@@ -10,6 +10,9 @@ PenstockError
 ├── InvalidBatch              lines of a batch file are wrong, nothing was spent
 ├── BatchBusy                 another command has this batch
 ├── BatchNotFound
+├── BatchFailed               not one line of the batch has an answer
+├── BatchStopped              it was paused or cancelled before every line had ended
+│   └── MaxCostReached        because its money is spent
 ├── JobNotFound
 ├── JobNotSucceeded           the job ended without an answer
 │   ├── JobFailed
@@ -130,6 +133,29 @@ class BatchNotFound(PenstockError):
     code = "batch_not_found"
     http_status = 404
     exit_status = 66
+
+
+class BatchFailed(PenstockError):
+    """The batch has ended, and not one of its lines has an answer."""
+
+    code = "batch_failed"
+    exit_status = 1
+
+
+class BatchStopped(PenstockError):
+    """The batch was paused or cancelled before every line had ended."""
+
+    code = "batch_stopped"
+    http_status = 409
+    exit_status = 80
+
+
+class MaxCostReached(BatchStopped):
+    """The batch has spent what it may; what is done stays."""
+
+    code = "max_cost_reached"
+    http_status = 402
+    exit_status = 79
 
 
 class JobNotFound(PenstockError):

@@ -69,7 +69,11 @@ def assemble(
     lease = Lease(f"{tier}-{new_job_id()[-12:]}", round(settings.worker.lease_s * 1000))
     database = _open_ledger(settings)
     # The engine's process starts first: it loads while encoder and tokenizer load here.
-    engine = EngineProcess(engine_config(config, started_ns=time.monotonic_ns()), host=engine_host)
+    slowdown = settings.worker.interactive_slowdown
+    engine = EngineProcess(
+        engine_config(config, time.monotonic_ns())._replace(interactive_slowdown=slowdown),
+        host=engine_host,
+    )
     _open_books(database, lease.worker_id, tier, settings)
     app = make_app(settings)
     renderer = renderer or Renderer.load(config)

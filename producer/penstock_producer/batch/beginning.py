@@ -2,6 +2,7 @@
 
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.options import RunOptions
+from penstock_producer.batch.pausing import INTERRUPTED, may_go_on
 from penstock_producer.batch.preparing import Preparation
 from penstock_producer.batch.shape import Shape, place_of, shape_of
 from penstock_shared import clock, money
@@ -49,7 +50,7 @@ def find_or_make(
 
 
 def _resumed(database: Database, record: BatchRecord, options: RunOptions) -> BatchRecord:
-    """A paused batch goes on, and the limit of its money is the one that is given now."""
+    """Its own command lets a paused batch go on, and sets the limit of its money anew."""
     errors = Shape.of(record).errors
     if place_of(options.errors) != errors:
         raise InvalidBatch(
@@ -58,8 +59,8 @@ def _resumed(database: Database, record: BatchRecord, options: RunOptions) -> Ba
         )
     limit = _limit(options)
     if record.state is BatchState.RUNNING and limit not in (None, record.max_cost_pusd):
-        record = records.pause(database, record.id)
-    if record.state is BatchState.PAUSED:
+        record = records.pause(database, record.id, INTERRUPTED)
+    if may_go_on(record, limit):
         record = records.resume(database, record.id, max_cost_pusd=limit)
     return record
 

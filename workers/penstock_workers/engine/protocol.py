@@ -20,6 +20,7 @@ class EngineConfig(NamedTuple):
     environment: dict[str, str]
     cpus: tuple[int, ...]
     metering: Metering = Metering.KV
+    interactive_slowdown: float = 1.6  # of foreground requests by background ones, at most
 
 
 class EngineLimits(NamedTuple):
@@ -39,7 +40,7 @@ class EngineRequest(NamedTuple):
     sampling: Sampling
     cache_salt: str  # keeps tenants apart in the prefix cache
     response_format: ResponseFormat | None = None  # what the answer must be; None: text
-    background: bool = False  # nobody waits for it: it lets others pass
+    background: bool = False  # no caller waits: it fills the room that others leave
 
 
 class Ending(StrEnum):
@@ -117,10 +118,10 @@ class HostedEngine(Protocol):
         """True while requests are in it."""
 
     def add(self, request: EngineRequest) -> Completion | None:
-        """Add a request; one that is refused comes back at once with Ending.ERROR."""
+        """Add a request; one that is refused comes back with Ending.ERROR, here or from a step."""
 
     def step(self) -> list[Completion]:
-        """Run one step; returns what finished in it."""
+        """Run one step; returns what ended in it."""
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         """Stop requests; those still inside come back with Ending.ABORT."""

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -56,7 +56,7 @@ class Source:
         self.kind: str = kind
         self.options: ReadOptions | None = options
         self.label = label
-        self.columns = content.columns
+        self.columns: Sequence[str] | None = content.columns
         self._content = content
         self._spool = spool
 
