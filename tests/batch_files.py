@@ -71,3 +71,13 @@ def table(path: Path) -> list[dict[str, str]]:
 def custom_ids(*paths: Path) -> Counter[str]:
     """How often each custom_id stands in the files together."""
     return Counter(line["custom_id"] for path in paths for line in objects(path))
+
+
+def questions(count: int) -> list[str]:
+    """Different ones, which the worker without an engine answers."""
+    return [f"What is {number}?" for number in range(count)]
+
+
+def options_in(folder: Path, **changes: object) -> RunOptions:
+    """OUT is out.jsonl in a folder."""
+    return RunOptions(**{"out": str(folder / "out.jsonl"), **changes})  # type: ignore[arg-type]

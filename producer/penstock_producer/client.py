@@ -176,13 +176,11 @@ class Client:
         source: Path | str | Iterable[Prompt | Mapping[str, Any] | Request],
         **arguments: Any,
     ) -> "BatchHandle":
-        """Run a file of any size, or prompts without end of which only a few are in memory.
+        """Run a file, by its path, or what submit_many takes, however many; all is checked first.
 
-        ``source`` is a path, or what submit_many takes (a mapping may have a ``custom_id``).
-        Arguments are those of ``penstock_producer.batch.opening.BatchArguments``: ``name`` or
-        ``out`` let the same call find its batch again after a crash, others say how a file is read
-        and hold for all lines. Everything is checked first: raises InvalidBatch, InvalidRequest,
-        BatchBusy and LedgerUnavailable, and then nothing was accepted.
+        Arguments are those of ``batch.opening.BatchArguments``; with ``name`` or ``out`` the same
+        call finds its batch again. Raises InvalidBatch, InvalidRequest, BatchBusy and
+        LedgerUnavailable; then nothing was accepted.
         """
         from penstock_producer.batch.opening import open_batch
 

@@ -3,46 +3,58 @@
 import random
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Charge, Job
 from penstock_shared.settings import Settings
-from tests.batch_command import start_command
+from tests.batch_command import Command, start_command
 from tests.batch_files import a_batch_file, a_csv, custom_ids, objects, table
 from tests.batch_worker import BatchWorker
 
 _LINES = 2_500
 _KILLS = 40
 _LONGEST_LIFE_S = 0.5
+_BEGINS_IN_S = 60
 _FINISHES_IN_S = 120
 _QUESTIONS = [f"fail {n}" if n % 20 == 3 else f'What is {n}?\n"It"' for n in range(_LINES)]
 _FAILED = sum(question.startswith("fail") for question in _QUESTIONS)
 
-Command = Callable[[], BaseProcess]
+Start = Callable[[], Command]
 
 
-def _kill_many_times(command: Command, database: Database, seed: int) -> int:
-    """Kill at random moments of its work, while lines end; then let it finish."""
+def _kill_many_times(command: Start, database: Database, out: Path, seed: int) -> int:
+    """Kill at random moments, while lines end; then let it finish. Returns how many were killed.
+
+    One in five is killed while it starts and reads, the others while they load and write.
+    """
     moments = random.Random(seed)
     worker = BatchWorker(database, "small", at_once=2)
     kills = 0
+    loaded, sizes = set(), set()
     for _ in range(_KILLS):
-        process = command()
+        process, begun = command()
+        if moments.random() > 0.2:
+            assert begun.poll(_BEGINS_IN_S)
         end = time.monotonic() + moments.uniform(0, _LONGEST_LIFE_S)
         while time.monotonic() < end:
             worker.serve()
         process.kill()
         process.join()
+        begun.close()
         kills += process.exitcode == -9
+        loaded.update(record.loaded for record in records.newest(database))
+        sizes.add(out.stat().st_size if out.exists() else 0)
     with BatchWorker(database):
-        process = command()
+        process, _ = command()
         process.join(_FINISHES_IN_S)
     assert process.exitcode == 0
+    assert len(loaded) > 2
+    assert len(sizes) > 5
     return kills
 
 
@@ -64,7 +76,7 @@ def test_a_command_that_is_killed_at_random_places_writes_every_line_once(
     out, errors = tmp_path / "out.jsonl", tmp_path / "out.errors.jsonl"
 
     kills = _kill_many_times(
-        lambda: start_command(make_settings(), ledger_url, source, out), database, seed=7
+        lambda: start_command(make_settings(), ledger_url, source, out), database, out, seed=7
     )
 
     assert kills >= 25
@@ -87,6 +99,7 @@ def test_a_table_has_every_row_once_after_the_same(
     kills = _kill_many_times(
         lambda: start_command(make_settings(), sqlite_url, source, out, **options),
         database,
+        out,
         seed=11,
     )
 

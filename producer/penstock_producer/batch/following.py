@@ -16,7 +16,7 @@ _RESULTS: Final = 100  # at once in memory, with their prompts
 _SKEW_MS: Final = 2_000  # between the clocks of workers, and of commits that are under way
 _SLACK_MS: Final = 60_000
 _LOOK_BACK_S: Final = 10.0
-_BEGINNING: Final = Ended(-1, -1)
+_BEGINNING: Final = Ended(line=-1, finished_ms=-1)
 
 
 class Follower:
@@ -48,7 +48,7 @@ class Follower:
         if self._seconds() - self._looked_back > _LOOK_BACK_S:
             since_ms = self._newest_ms - _SLACK_MS
             self._looked_back = self._seconds()
-        yield from self._ended(Ended(since_ms, -1))
+        yield from self._ended(Ended(line=-1, finished_ms=since_ms))
         yield from self._refusals()
 
     def everything(self) -> Iterator[list[EndedLine]]:
