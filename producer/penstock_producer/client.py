@@ -192,9 +192,7 @@ class Client:
         """A batch that somebody has made. Raises BatchNotFound."""
         from penstock_producer.batch.handle import BatchHandle
 
-        handle = BatchHandle(self._database, batch_id)
-        handle.record()
-        return handle
+        return BatchHandle.of(self._database, batch_id)
 
     def submit_group(self, requests: Sequence[Request]) -> list[Receipt]:
         """Accept requests in one insert and one publish, one outcome for each, in order."""

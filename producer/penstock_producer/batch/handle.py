@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from typing import Final, Self
 
 from penstock_producer.batch.ended_line import EndedLine
 from penstock_producer.batch.following import Follower
@@ -45,6 +45,13 @@ class BatchHandle:
         self._work = Background(self._go, "penstock-batch")
         if run is not None:
             self._work.start()
+
+    @classmethod
+    def of(cls, database: Database, batch_id: str) -> Self:
+        """A batch that somebody has made; here nothing is done for it. Raises BatchNotFound."""
+        handle = cls(database, batch_id)
+        handle.record()
+        return handle
 
     def __repr__(self) -> str:
         return f"<Batch {self.id}>"
