@@ -1,80 +1,63 @@
 """The files of the batch benchmark: lines that never repeat, and lines of which a third do."""
 
 import json
-import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
-from workload import Item, make_items
+from penstock_workers.toys.data import draw
+from penstock_workers.toys.sample import TaskType
 
 MODEL: Final = "bench"
+_TASKS: Final[tuple[TaskType, ...]] = ("reasoning", "summarization", "long_context", "translation")
+_MAX_TOKENS: Final = 256
 _REPEATED: Final = 3  # one line of so many repeats or rewords another
-_REWORDINGS: Final = (
-    "{0}",
-    "Please tell me: {0}",
-    "{0} Thank you!",
-    "Hello, {0}",
-    "Could you please tell me, {0}",
-)
+_REWORDINGS: Final = ("Please tell me: {0}", "{0} Thank you!", "Hello! {0}", "Please, {0}")
 
 
-def write_distinct(path: Path, count: int, *, round_number: int) -> int:
-    """Lines of variable lengths, none like another; returns the tokens to generate."""
-    return _write(path, make_items(count, round_number=round_number))
+def write_distinct(path: Path, count: int, *, round_number: int) -> None:
+    """Sums, summaries, look-ups in documents and translations, of as many lengths, none twice."""
+    _write(path, _prompts(count, round_number))
 
 
-def write_repeating(path: Path, count: int, *, round_number: int) -> int:
-    """The same, but a third of the lines are other lines again, half of them in other words.
-
-    Returns the tokens that somebody generates who does not see that.
-    """
-    draw = random.Random(round_number)
+def write_repeating(path: Path, count: int, *, round_number: int) -> None:
+    """The same, but a third of the lines are other lines again, half of them in other words."""
+    random = Random(round_number)
     repeated = count // _REPEATED
-    items = make_items(count - repeated, round_number=round_number)
-    again = [draw.choice(items) for _ in range(repeated)]
-    words = [
-        item if draw.random() < 0.5 else Item(_reworded(draw, item.prompt), item.max_tokens)
-        for item in again
-    ]
-    mixed = [*items, *words]
-    draw.shuffle(mixed)
-    return _write(path, mixed)
+    prompts = _prompts(count - repeated, round_number)
+    again = [random.choice(prompts) for _ in range(repeated)]
+    half = repeated // 2
+    mixed = [*prompts, *again[:half], *(_reworded(random, prompt) for prompt in again[half:])]
+    random.shuffle(mixed)
+    _write(path, mixed)
 
 
-def write_with_prefixes(
-    path: Path, prefixes: Sequence[str], per_prefix: int, *, round_number: int
-) -> int:
-    """Lines in random order, each a question after one of the long prefixes."""
-    items = make_items(len(prefixes) * per_prefix, round_number=round_number)
-    draw = random.Random(round_number)
-    order = [prefix for prefix in prefixes for _ in range(per_prefix)]
-    draw.shuffle(order)
-    return _write(
-        path,
-        [Item(f"{prefix}\n\n{item.prompt}", 8) for prefix, item in zip(order, items, strict=True)],
-    )
-
-
-def outcomes(path: Path) -> list[dict[str, Any]]:
-    """The lines of an output."""
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of an input or an output."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _reworded(draw: random.Random, prompt: str) -> str:
-    return draw.choice(_REWORDINGS[1:]).format(prompt)
+def _prompts(count: int, round_number: int) -> Sequence[str]:
+    random = Random(f"batch {round_number}")
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found.setdefault(draw(random, random.choice(_TASKS)).prompt)
+    return list(found)
 
 
-def _write(path: Path, items: Iterable[Item]) -> int:
-    tokens = 0
+def _reworded(random: Random, prompt: str) -> str:
+    return random.choice(_REWORDINGS).format(prompt)
+
+
+def _write(path: Path, prompts: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8") as file:
-        for number, item in enumerate(items, start=1):
+        for number, prompt in enumerate(prompts, start=1):
             body = {
                 "model": MODEL,
-                "messages": [{"role": "user", "content": item.prompt}],
-                "max_tokens": item.max_tokens,
+                "messages": [{"role": "user", "content": prompt}],
+                "max_tokens": _MAX_TOKENS,
                 "temperature": 0,
-                "ignore_eos": True,
             }
             line = {
                 "custom_id": f"line-{number}",
@@ -82,6 +65,4 @@ def _write(path: Path, items: Iterable[Item]) -> int:
                 "url": "/v1/chat/completions",
                 "body": body,
             }
-            file.write(json.dumps(line) + "\n")
-            tokens += item.max_tokens
-    return tokens
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -183,7 +183,7 @@ class Rig:
                 tier="small",
                 worker_id=WORKER,
                 lease_ms=LEASE,
-                reserve=16,
+                at_once=16,
                 flights=self.flights,
                 held=self.held,
                 engine=self.engine,

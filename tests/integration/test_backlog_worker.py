@@ -13,7 +13,8 @@ from tests.examples import a_completion, rows
 from tests.rig import Rig, accept
 
 SEATS = 4
-RESERVE = 16
+AT_ONCE = 16
+FULL = 2 * SEATS + AT_ONCE
 
 
 @pytest.fixture
@@ -21,27 +22,39 @@ def rig(database: Database) -> Rig:
     return Rig(database, max_num_seqs=SEATS)
 
 
+def fill(rig: Rig) -> None:
+    """Take lines until the engine wants no more."""
+    before = -1
+    while len(rig.in_engine) > before:
+        before = len(rig.in_engine)
+        rig.batcher._admit_backlog()
+
+
 def test_the_engine_is_filled_and_a_reserve_waits_in_it(rig: Rig, database: Database) -> None:
-    plain_batch(database, 50)
+    plain_batch(database, 60)
     rig.batcher._admit_backlog()
-    assert len(rig.in_engine) == SEATS + RESERVE
+    assert len(rig.in_engine) == AT_ONCE  # who comes by message waits for no more than these
+    fill(rig)
+    assert FULL - AT_ONCE < len(rig.in_engine) <= FULL
     assert all(request.background for request in rig.engine.submitted)
-    rig.batcher._admit_backlog()
-    assert len(rig.in_engine) == SEATS + RESERVE
 
 
 def test_more_lines_come_when_some_have_ended(rig: Rig, database: Database) -> None:
-    batch = plain_batch(database, 50)
-    rig.batcher._admit_backlog()
-    rig.settle(*(a_completion(job_id) for job_id in rig.in_engine))
-    rig.batcher._admit_backlog()
-    assert len(set(rig.in_engine)) == 2 * (SEATS + RESERVE)
-    assert lines.count(database, batch.id) == Counts(queued=10, running=20, succeeded=20)
+    batch = plain_batch(database, 60)
+    ended: list[str] = []
+    while len(ended) < 60:
+        fill(rig)
+        new = rig.in_engine[len(ended) :]
+        assert new
+        rig.settle(*(a_completion(job_id) for job_id in new))
+        ended += new
+    assert len(set(ended)) == 60
+    assert lines.count(database, batch.id) == Counts(succeeded=60)
 
 
 def test_jobs_that_come_by_message_find_room_beside_lines(rig: Rig, database: Database) -> None:
     plain_batch(database, 50)
-    rig.batcher._admit_backlog()
+    fill(rig)
     assert rig.batcher._has_room()
     ids = accept(database, "What is a dam?", "What is a weir?")
     rig.admit(*ids)

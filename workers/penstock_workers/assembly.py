@@ -53,6 +53,7 @@ from penstock_workers.worker import Parts, Worker
 log = logging.getLogger(__name__)
 _LEDGER_S: Final = 60.0
 _LOOK_S: Final = 1.0
+_CORES_PER_THREAD: Final = 4
 
 
 def assemble(
@@ -162,7 +163,7 @@ def assemble(
                     database=database,
                     tier=tier,
                     **lease._asdict(),
-                    reserve=settings.worker.max_batch_size,
+                    at_once=settings.worker.max_batch_size,
                     flights=flights,
                     held=held,
                     engine=engine,
@@ -227,9 +228,13 @@ def _open_books(database: Database, worker_id: str, tier: str, settings: Setting
 
 
 def _encoder_of(settings: Settings) -> Callable[[], Encoder]:
-    """The worker's one encoder, loaded when it is first wanted; a failure is not remembered."""
+    """The worker's one encoder, loaded when it is first wanted; a failure is not remembered.
+
+    It leaves cores to the engine: threads of both that wait for each other take five times as long.
+    """
     wanted = settings.cache
-    return load_once(partial(Encoder.load, wanted.encoder, wanted.encoder_backend))
+    threads = max(1, len(os.sched_getaffinity(0)) // _CORES_PER_THREAD)
+    return load_once(partial(Encoder.load, wanted.encoder, wanted.encoder_backend, threads=threads))
 
 
 def _cache(

@@ -120,15 +120,17 @@ class Batcher:
     def _admit_backlog(self) -> None:
         """Lines of batches fill the room that is left; beside suspects they do not run."""
         if not len(self._quarantine):
-            self._admit(self._backlog.take())
+            claims = self._backlog.take()
+            with self._backlog.search(len(claims)) as by_meaning:
+                self._admit(claims, by_meaning=by_meaning)
 
-    def _admit(self, claims: Sequence[Claim]) -> None:
+    def _admit(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> None:
         """One batch: look up in one pass, and on to the engine."""
         claims = self._embeddings.take(claims)
         if not claims:
             return
         try:
-            lookups = self._patience.call(lambda: self._cache.lookup(claims))
+            lookups = self._patience.call(lambda: self._cache.lookup(claims, by_meaning=by_meaning))
             hits = [lookup for lookup in lookups if lookup.hit]
             boarding = [r for lookup in lookups if not lookup.hit and (r := self._board(lookup))]
             self._trials.shadows.make_room()

@@ -36,9 +36,10 @@ class Encoder:
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     @classmethod
-    def load(cls, name: str, backend: Backend = "torch") -> Self:
+    def load(cls, name: str, backend: Backend = "torch", *, threads: int | None = None) -> Self:
         """Load a folder, a hub name, or a model that is a Python package of its own.
 
+        ``threads`` bounds those of this process that compute with torch; None: one for each core.
         SettingsError when the backend's packages are not installed.
         """
         require(backend)
@@ -47,8 +48,11 @@ class Encoder:
         if package is not None and find_spec(package) is not None:
             place = str(import_module(package).get_model_path())
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        import torch
         from sentence_transformers import SentenceTransformer
 
+        if threads is not None:
+            torch.set_num_threads(threads)
         dtype = _fastest_dtype() if backend == "torch" else "float32"
         model = SentenceTransformer(place, device="cpu", model_kwargs={"dtype": dtype})
         version = fingerprint(model)

@@ -90,8 +90,11 @@ class Cache:
             now_ms=now_ms,
         )
 
-    def lookup(self, claims: Sequence[Claim]) -> list[Lookup]:
-        """Look a batch up: one query for exact hits, one embedding pass for all the others."""
+    def lookup(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> list[Lookup]:
+        """Look a batch up: one query for exact hits, one embedding pass for all the others.
+
+        Without ``by_meaning`` there are exact hits only, and what is stored of the others too.
+        """
         keys = [key_of(claim.request, self._identity) for claim in claims]
         wanted = [self._is_open_to(claim.request) for claim in claims]
         exact = self._exact([key.key for key, want in zip(keys, wanted, strict=True) if want])
@@ -99,6 +102,7 @@ class Cache:
             index
             for index, key in enumerate(keys)
             if wanted[index]
+            and by_meaning
             and key.key not in exact
             and self._is_comparable(claims[index].request, key)
         ]
