@@ -39,3 +39,13 @@ def test_the_pace_is_not_learned_from_an_engine_with_free_seats() -> None:
     pace.begun(16, 9.0, inside=2)
     pace.searched(16, 0.016, 9.0)
     assert not pace.allows(16, 9.0, ahead=50)
+
+
+def test_an_engine_that_ran_empty_is_faster_than_it_was_thought_to_be() -> None:
+    pace = a_pace(answer_s=1.0, search_s=0.060)
+    assert pace.allows(16, 11.0, ahead=64)
+    pace.begun(16, 11.0, inside=-60)  # it answered what was there, and more may have been
+    assert not pace.allows(16, 11.0, ahead=1)
+    pace.begun(16, 12.0, inside=4)
+    pace.begun(16, 13.0, inside=-80)
+    assert not pace.allows(16, 13.0, ahead=4)

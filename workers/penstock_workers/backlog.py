@@ -15,7 +15,7 @@ from penstock_workers.pace import Pace
 from penstock_workers.patience import Patience
 
 _SOON_S: Final = 0.01  # when lines wait, or may: those whose turn depends on others
-_LATER_S: Final = 1.0  # when there were none
+_LATER_S: Final = 0.25  # when there were none
 _HELD_PER_SEAT: Final = 4  # jobs that are in the engine, beside it, or on their way into the ledger
 
 

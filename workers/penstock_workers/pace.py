@@ -9,7 +9,8 @@ _AGAIN_S: Final = 30.0  # after so long a search is tried again: other lines tak
 class Pace:
     """Means of what was seen lately. Times are seconds; the caller has the clock.
 
-    The engine's is learned while every seat is taken, a search's when one is made.
+    The engine's is learned while every seat is taken, and when they fell empty sooner than it had
+    promised; a search's when one is made.
     """
 
     def __init__(self) -> None:
@@ -20,11 +21,9 @@ class Pace:
 
     def begun(self, lines: int, now_s: float, *, inside: int) -> None:
         """So many lines come in; ``inside`` are those before them beyond the engine's seats."""
-        if self._since is not None and inside >= 0:
+        if self._since is not None:
             start_s, before = self._since
-            ended = before - inside
-            if ended > 0:
-                self._answer_s = _mean(self._answer_s, (now_s - start_s) / ended)
+            self._learn(now_s - start_s, before - inside, is_full=inside >= 0)
         self._since = (now_s, inside + lines) if inside >= 0 else None
 
     def searched(self, lines: int, seconds: float, now_s: float) -> None:
@@ -39,6 +38,15 @@ class Pace:
         if self._search_s is None or now_s - self._searched_at > _AGAIN_S:
             return True
         return self._answer_s is not None and ahead * self._answer_s >= lines * self._search_s
+
+    def _learn(self, seconds: float, ended: int, *, is_full: bool) -> None:
+        if ended <= 0:
+            return
+        newest = seconds / ended
+        if is_full:
+            self._answer_s = _mean(self._answer_s, newest)
+        elif self._answer_s is not None:
+            self._answer_s = min(self._answer_s, newest)  # it may have waited for more
 
 
 def _mean(before: float | None, newest: float) -> float:

@@ -21,8 +21,8 @@ from penstock_shared.words import BatchState, JobState
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 1.0
+_SHORTEST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 0.25
 _PROGRESS_S: Final = 0.25
 _COUNT_S: Final = 1.0
 _COUNT_SHARE: Final = 20  # counting may take one part in so many of the time
