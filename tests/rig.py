@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from penstock_shared.ledger import accepting, worker_time
+from penstock_shared.ledger import accepting
 from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.worker_time import Spent
@@ -31,7 +31,7 @@ from penstock_workers.settlement import Settlements
 from penstock_workers.shadows import Shadows
 from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
-from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft
+from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft, open_books
 
 BOUND_S: Final = 30.0
 _PAUSE_S: Final = 0.005
@@ -100,14 +100,7 @@ class Rig:
         random: Random | None = None,
         **cache: Any,
     ) -> None:
-        worker_time.open_books(
-            database,
-            worker_id=WORKER,
-            tier="small",
-            host="here",
-            price_per_hour_pusd=1,
-            started_ms=NOW,
-        )
+        open_books(database)
         self.clock = clock or Clock(NOW)
         self.database = database
         self.engine = RecordingEngine(EngineLimits(max_model_len, max_num_seqs, None, None))

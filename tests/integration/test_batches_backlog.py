@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from penstock_shared.ledger import claiming, settling, sweeping, worker_time
+from penstock_shared.ledger import claiming, settling, sweeping
 from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Job
@@ -16,6 +16,7 @@ from tests.examples import (
     accept_some,
     lose_engines,
     lose_workers,
+    open_books,
     succeeded,
     together,
 )
@@ -23,14 +24,7 @@ from tests.examples import (
 
 @pytest.fixture(autouse=True)
 def _books(database: Database) -> None:
-    worker_time.open_books(
-        database,
-        worker_id=WORKER,
-        tier="small",
-        host="here",
-        price_per_hour_pusd=1,
-        started_ms=NOW,
-    )
+    open_books(database)
 
 
 def test_lines_are_claimed_in_order_and_each_once(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_shared.ledger import settling, worker_time
+from penstock_shared.ledger import settling
 from penstock_shared.ledger.accepting import Place
 from penstock_shared.ledger.batches import documents, lines, loading, records
 from penstock_shared.ledger.batches.documents import Document
@@ -14,7 +14,7 @@ from penstock_shared.request import Request
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState, JobState
 from tests.batches import BATCH, a_batch, take
-from tests.examples import ACCOUNT, NOW, WORKER, a_draft, an_answer, succeeded
+from tests.examples import ACCOUNT, NOW, a_draft, an_answer, open_books, succeeded
 
 SETTINGS = Settings()
 TEMPLATE = "Sum up {{ document }}: {{ parts | join('; ') }}"
@@ -22,14 +22,7 @@ TEMPLATE = "Sum up {{ document }}: {{ parts | join('; ') }}"
 
 @pytest.fixture(autouse=True)
 def _books(database: Database) -> None:
-    worker_time.open_books(
-        database,
-        worker_id=WORKER,
-        tier="small",
-        host="here",
-        price_per_hour_pusd=1,
-        started_ms=NOW,
-    )
+    open_books(database)
 
 
 def load(database: Database, *, refused: tuple[int, ...] = (), template: str = TEMPLATE) -> None:

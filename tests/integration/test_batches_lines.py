@@ -6,7 +6,7 @@ import pytest
 
 from penstock_shared.budgets import Budget
 from penstock_shared.errors import BatchBusy, BatchNotFound, BudgetExceeded
-from penstock_shared.ledger import losing, settling, worker_time
+from penstock_shared.ledger import losing, settling
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
 from penstock_shared.ledger.batches.entering import Refusal
@@ -18,21 +18,14 @@ from penstock_shared.ledger.settling import Settlement
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState, JobState
 from tests.batches import BATCH, a_batch, numbers, plain_batch, take
-from tests.examples import ACCOUNT, NOW, WORKER, a_draft, rows, succeeded
+from tests.examples import ACCOUNT, NOW, a_draft, open_books, rows, succeeded
 
 WRONG = Refusal(4, "name-4", "invalid_json_line", "it is no JSON", None)
 
 
 @pytest.fixture(autouse=True)
 def _books(database: Database) -> None:
-    worker_time.open_books(
-        database,
-        worker_id=WORKER,
-        tier="small",
-        host="here",
-        price_per_hour_pusd=1,
-        started_ms=NOW,
-    )
+    open_books(database)
 
 
 def drafts_of(first: int, count: int) -> list[Draft]:

@@ -4,31 +4,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template, TemplateSyntaxError, UndefinedError
 
 from penstock_producer.batch.reading.line import invalid
 from penstock_shared.errors import InvalidRequest
+from penstock_shared.templates import ENVIRONMENT, TEMPLATE_ERRORS
 
 _UNDEFINED: Final = re.compile(r"^'([^']+)' is undefined$")
 _SHOWN_COLUMNS: Final = 30
-# What an expression of a template may raise over values that it did not expect.
-_FAILURES: Final = (
-    TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError,
-    RecursionError,
-)  # fmt: skip
 
 
 def _or_nothing(value: object) -> object:
     return "" if value is None else value
 
 
-_ENVIRONMENT: Final = SandboxedEnvironment(
-    undefined=StrictUndefined,
-    autoescape=False,
-    keep_trailing_newline=True,
-    finalize=_or_nothing,
-)
+_ENVIRONMENT: Final = ENVIRONMENT.overlay(finalize=_or_nothing)
 
 
 class PromptTemplate:
@@ -55,7 +45,7 @@ class PromptTemplate:
             return self._template.render({"row": columns, **columns})
         except UndefinedError as error:
             raise self._missing(str(error), columns) from None
-        except _FAILURES as error:
+        except TEMPLATE_ERRORS as error:
             raise invalid(f"{self._what}: {_first_line(error)}") from None
 
     def _missing(self, message: str, columns: Mapping[str, Any]) -> Exception:

@@ -7,8 +7,6 @@ Its prompt is a Jinja2 template over ``parts``, the answers of those lines in th
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from penstock_shared.errors import BudgetExceeded, InvalidRequest, PenstockError
@@ -21,13 +19,13 @@ from penstock_shared.ledger.schema import Batch, BatchDocument, BatchRefusal, Jo
 from penstock_shared.request import Request
 from penstock_shared.routing import route
 from penstock_shared.settings import Settings
+from penstock_shared.templates import ENVIRONMENT, TEMPLATE_ERRORS
 from penstock_shared.words import BatchState, JobState
 
 PARTS_FAILED: Final = "parts_failed"
 _WAITING: Final = "waiting"
 _FAILED: Final = "failed"
 _PAGE: Final = 200
-_templates: Final = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
 class Document(NamedTuple):
@@ -171,10 +169,10 @@ def _draft(waiting: _Waiting, settings: Settings) -> Draft | Refusal:
 def _filled(document: Document, answers: Iterable[str | None]) -> Request:
     *before, template = document.request.messages
     try:
-        text = _templates.from_string(template.content).render(
+        text = ENVIRONMENT.from_string(template.content).render(
             parts=list(answers), document=document.document
         )
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except TEMPLATE_ERRORS as error:
         raise InvalidRequest(f"the reduce prompt cannot be filled: {error}") from None
     filled = template.model_copy(update={"content": text})
     fields = document.request.model_dump(exclude={"messages"})
