@@ -59,7 +59,8 @@ class Engine:
             max_tokens=tokens,
             ignore_eos=True,
         )
-        return EngineRequest(name, self.renderer.render(asked), asked.sampling, "s", background)
+        tokens = self.renderer.render(asked)
+        return EngineRequest(name, tokens, asked.sampling, "s", background=background)
 
     def ended(self, count: int) -> list[Completion]:
         """The next that end."""
@@ -153,7 +154,8 @@ def test_parked_and_held_lines_can_be_stopped_and_held_ones_cost_nothing(parking
 @pytest.mark.parametrize("background", [True, False], ids=["batch line", "caller"])
 def test_what_vllm_refuses_comes_back_with_its_error(parking: Engine, background: bool) -> None:
     too_long = tuple(range(10, 11 + parking.process.limits.max_model_len))
-    parking.process.submit([EngineRequest("too-long", too_long, Sampling(), "s", background)])
+    request = EngineRequest("too-long", too_long, Sampling(), "s", background=background)
+    parking.process.submit([request])
     [refused] = parking.ended(1)
     assert (refused.ending, refused.cost_pusd) == (Ending.ERROR, 0)
     assert refused.error
