@@ -13,7 +13,8 @@ def test_without_a_semantic_cache_the_encoder_is_loaded_once_when_it_is_wanted(
     asked: list[tuple[str, str]] = []
     outcomes: list[object] = [OSError("away"), "an encoder"]
 
-    def load(name: str, backend: str) -> object:
+    def load(name: str, backend: str, *, threads: int) -> object:
+        assert threads >= 1
         asked.append((name, backend))
         outcome = outcomes[len(asked) - 1]
         if isinstance(outcome, Exception):
