@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 
-from penstock_shared.ledger import accepting, claiming, losing
+from penstock_shared.ledger import accepting, claiming, losing, worker_time
 from penstock_shared.ledger.accepting import Accepted, Draft
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
@@ -37,6 +37,18 @@ def accept_some(database: Database, count: int = 1, **fields: Any) -> list[str]:
     outcomes = accepting.accept(database, drafts, NOW)
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
     return [outcome.job_id for outcome in outcomes if isinstance(outcome, Accepted)]
+
+
+def open_books(database: Database) -> None:
+    """Let the worker of the examples begin its life."""
+    worker_time.open_books(
+        database,
+        worker_id=WORKER,
+        tier="small",
+        host="here",
+        price_per_hour_pusd=1,
+        started_ms=NOW,
+    )
 
 
 def claim_some(

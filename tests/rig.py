@@ -1,5 +1,6 @@
 """A worker's parts around a recorded engine: what goes in and what is aborted can be read."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -10,14 +11,16 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
-from penstock_shared.ledger import accepting, worker_time
+from penstock_shared.ledger import accepting
 from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState
+from penstock_workers.backlog import Backlog
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.protocol import Completion, EngineLimits, EngineRequest, Pulse
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
@@ -28,7 +31,7 @@ from penstock_workers.settlement import Settlements
 from penstock_workers.shadows import Shadows
 from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
-from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft
+from tests.examples import ACCOUNT, IDENTITY, LEASE, NOW, WORKER, Clock, a_draft, open_books
 
 BOUND_S: Final = 30.0
 _PAUSE_S: Final = 0.005
@@ -91,19 +94,13 @@ class Rig:
         clock: Clock | None = None,
         intake: Intake | None = None,
         encoder: Any = None,
+        encoder_of: Callable[[], Any] | None = None,
         max_num_seqs: int = 64,
         max_model_len: int = 4096,
         random: Random | None = None,
         **cache: Any,
     ) -> None:
-        worker_time.open_books(
-            database,
-            worker_id=WORKER,
-            tier="small",
-            host="here",
-            price_per_hour_pusd=1,
-            started_ms=NOW,
-        )
+        open_books(database)
         self.clock = clock or Clock(NOW)
         self.database = database
         self.engine = RecordingEngine(EngineLimits(max_model_len, max_num_seqs, None, None))
@@ -163,16 +160,36 @@ class Rig:
             patience=self.patience,
             now_ms=self.clock,
         )
+        self.embeddings = Embeddings(
+            encoder=encoder_of or (lambda: encoder),
+            name="an-encoder",
+            settle=self.settlements.add_ended,
+            now_ms=self.clock,
+        )
         self.batcher = Batcher(
             database=database,
             lease=Lease(WORKER, LEASE),
             held=self.held,
             intake=self.intake,
+            backlog=Backlog(
+                database=database,
+                tier="small",
+                worker_id=WORKER,
+                lease_ms=LEASE,
+                at_once=16,
+                flights=self.flights,
+                held=self.held,
+                engine=self.engine,
+                patience=self.patience,
+                now_ms=self.clock,
+                clock=itertools.count(step=60).__next__,  # it is always time to look
+            ),
             cache=self.cache,
             renderer=renderer,
             flights=self.flights,
             engine=self.engine,
             settlements=self.settlements,
+            embeddings=self.embeddings,
             trials=self.trials,
             unfinished=self.unfinished,
             patience=self.patience,
@@ -184,6 +201,12 @@ class Rig:
         futures = [self.intake.deliver(job_id) for job_id in job_ids]
         self.batcher.run()
         return futures
+
+    def embed(self) -> None:
+        """Answer the embeddings that were admitted so far, and settle them."""
+        self.embeddings.stop()
+        self.embeddings.run()
+        self.settle()
 
     def settle(self, *completions: Completion) -> None:
         """Settle what ended so far, and these completions."""

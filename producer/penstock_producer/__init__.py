@@ -3,10 +3,13 @@
 from penstock_producer.async_client import AsyncClient, AsyncJob
 from penstock_producer.client import Client, Job
 from penstock_shared.errors import (
+    BatchBusy,
+    BatchNotFound,
     BrokerUnavailable,
     BudgetExceeded,
     ContextTooLong,
     IdempotencyConflict,
+    InvalidBatch,
     InvalidRequest,
     JobCancelled,
     JobDead,
@@ -25,16 +28,19 @@ from penstock_shared.errors import (
 from penstock_shared.request import Message, Request, Sampling
 from penstock_shared.result import Result
 from penstock_shared.settings import Settings, load_settings
-from penstock_shared.words import JobState, Source, TaskType
+from penstock_shared.words import JobState, RequestKind, Source, TaskType
 
 __all__ = [
     "AsyncClient",
     "AsyncJob",
+    "BatchBusy",
+    "BatchNotFound",
     "BrokerUnavailable",
     "BudgetExceeded",
     "Client",
     "ContextTooLong",
     "IdempotencyConflict",
+    "InvalidBatch",
     "InvalidRequest",
     "Job",
     "JobCancelled",
@@ -48,6 +54,7 @@ __all__ = [
     "Message",
     "PenstockError",
     "Request",
+    "RequestKind",
     "Result",
     "ResultTimeout",
     "Sampling",

@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from penstock_producer.client import Client, Job, Prompt
+from penstock_producer.client import Client, Job
 from penstock_producer.coalescing import Coalescer
+from penstock_producer.items import Prompt
 from penstock_shared.errors import PenstockError, ResultTimeout
 from penstock_shared.request import Request
 from penstock_shared.result import Result
 from penstock_shared.settings import Settings
 from penstock_shared.words import JobState
+
+if TYPE_CHECKING:
+    from penstock_producer.batch.handle import AsyncBatchHandle
 
 
 class AsyncJob:
@@ -77,6 +81,23 @@ class AsyncClient:
         """Accept many; as Client.submit_many."""
         jobs = await asyncio.to_thread(partial(self._client.submit_many, prompts, **common))
         return [AsyncJob(self, job) for job in jobs]
+
+    async def batch(
+        self,
+        source: Path | str | Iterable[Prompt | Mapping[str, Any] | Request],
+        **arguments: Any,
+    ) -> "AsyncBatchHandle":
+        """Run a file, or prompts without end; arguments and errors as in Client.batch."""
+        from penstock_producer.batch.handle import AsyncBatchHandle
+
+        make = partial(self._client.batch, source, **arguments)
+        return AsyncBatchHandle(await asyncio.to_thread(make))
+
+    async def batch_of(self, batch_id: str) -> "AsyncBatchHandle":
+        """A batch that somebody has made; as Client.batch_of."""
+        from penstock_producer.batch.handle import AsyncBatchHandle
+
+        return AsyncBatchHandle(await asyncio.to_thread(self._client.batch_of, batch_id))
 
     async def fetch(self, job_id: str) -> Result:
         """The job as it stands now, without waiting."""

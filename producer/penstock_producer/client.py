@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from penstock_producer.items import Prompt, numbered_item, numbered_request
 from penstock_producer.waiting import Ended, Waiter
 from penstock_shared import clock
 from penstock_shared.broker import Publisher, Wakeup, make_app
@@ -23,13 +24,15 @@ from penstock_shared.ledger.accepting import Accepted, Draft, Outcome
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.estimating import Estimator
 from penstock_shared.ledger.migrate import check_schema
-from penstock_shared.request import Message, Request
+from penstock_shared.request import Request
 from penstock_shared.result import Result
 from penstock_shared.routing import route
 from penstock_shared.settings import Settings, load_settings
 from penstock_shared.words import JobState
 
-Prompt = str | Sequence[Mapping[str, Any] | Message]
+if TYPE_CHECKING:
+    from penstock_producer.batch.handle import BatchHandle
+
 _FIRST_BULK: Final = 64  # workers start on these while the others are inserted
 _BULK: Final = 1_000
 
@@ -88,6 +91,7 @@ class Client:
         except PenstockError:
             self._database.close()
             raise
+        self._batches: list[BatchHandle] = []
         self._publisher = Publisher(make_app(self._settings))
         self._waiter = Waiter(self._database)
         self._estimator = Estimator(self._settings, self._database)
@@ -99,7 +103,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Free the connections."""
+        """Free the connections; batches go on, and the same call finds them again."""
+        for batch in self._batches:
+            batch.close()
         self._waiter.close()
         self._publisher.close()
         self._database.close()
@@ -116,9 +122,15 @@ class Client:
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         cache: bool = True,
+        kind: str | None = None,
+        response_format: Mapping[str, Any] | None = None,
         **sampling: Any,
     ) -> Job:
         """Accept one prompt (or chat messages) and return its job.
+
+        ``kind`` is chat, completion (one text to continue) or embedding (each message is a text;
+        the answer is a JSON list of vectors). ``response_format`` is OpenAI's: with a JSON Schema,
+        ``json.loads(result.text)`` matches it, or the job has failed.
 
         ``deadline`` is a moment, a timedelta or seconds from now. Sampling parameters have their
         usual names: max_tokens, temperature, top_p, top_k, min_p, seed, stop and the penalties.
@@ -135,6 +147,8 @@ class Client:
             idempotency_key=idempotency_key,
             metadata=dict(metadata or {}),
             cache=cache,
+            kind=kind,
+            response_format=response_format,
             **sampling,
         )
         return self.job_of(self.submit_group([request])[0])
@@ -153,9 +167,32 @@ class Client:
         numbered = enumerate(prompts, start=1)
         jobs: list[Job] = []
         while some := list(itertools.islice(numbered, _BULK if jobs else _FIRST_BULK)):
-            requests = [_numbered_request(number, item, common) for number, item in some]
+            requests = [numbered_request(number, item, common) for number, item in some]
             jobs.extend(self.job_of(receipt) for receipt in self.submit_group(requests))
         return jobs
+
+    def batch(
+        self,
+        source: Path | str | Iterable[Prompt | Mapping[str, Any] | Request],
+        **arguments: Any,
+    ) -> "BatchHandle":
+        """Run a file, by its path, or what submit_many takes, however many; all is checked first.
+
+        Arguments are those of ``batch.opening.BatchArguments``; with ``name`` or ``out`` the same
+        call finds its batch again. Raises InvalidBatch, InvalidRequest, BatchBusy and
+        LedgerUnavailable; then nothing was accepted.
+        """
+        from penstock_producer.batch.opening import open_batch
+
+        handle = open_batch(self._settings, self._database, source, numbered_item, arguments)
+        self._batches.append(handle)
+        return handle
+
+    def batch_of(self, batch_id: str) -> "BatchHandle":
+        """A batch that somebody has made. Raises BatchNotFound."""
+        from penstock_producer.batch.handle import BatchHandle
+
+        return BatchHandle.of(self._database, batch_id)
 
     def submit_group(self, requests: Sequence[Request]) -> list[Receipt]:
         """Accept requests in one insert and one publish, one outcome for each, in order."""
@@ -260,23 +297,3 @@ class Client:
         with suppress(LedgerUnavailable):
             accepting.mark_published(self._database, [a.job_id for a in accepted], clock.now_ms())
         return True
-
-
-def _numbered_request(
-    number: int, item: Prompt | Mapping[str, Any] | Request, common: Mapping[str, Any]
-) -> Request:
-    try:
-        return _as_request(item, common)
-    except PenstockError as error:
-        raise type(error)(f"item {number}: {error.message}") from None
-
-
-def _as_request(item: Prompt | Mapping[str, Any] | Request, common: Mapping[str, Any]) -> Request:
-    if isinstance(item, Request):
-        return item
-    if not isinstance(item, Mapping):
-        return Request.build(item, **common)
-    fields = {**common, **item}
-    prompt = fields.pop("prompt", None)
-    messages = fields.pop("messages", None)
-    return Request.build(prompt if prompt is not None else messages or "", **fields)

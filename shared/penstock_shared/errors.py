@@ -7,6 +7,12 @@ PenstockError
 │   ├── IdempotencyConflict
 │   └── BudgetExceeded
 ├── InvalidSuite              the file of an evaluation is wrong
+├── InvalidBatch              lines of a batch file are wrong, nothing was spent
+├── BatchBusy                 another command has this batch
+├── BatchNotFound
+├── BatchFailed               not one line of the batch has an answer
+├── BatchStopped              it was paused or cancelled before every line had ended
+│   └── MaxCostReached        because its money is spent
 ├── JobNotFound
 ├── JobNotSucceeded           the job ended without an answer
 │   ├── JobFailed
@@ -95,6 +101,61 @@ class InvalidSuite(PenstockError):
     code = "invalid_suite"
     http_status = 400
     exit_status = 65
+
+
+class InvalidBatch(PenstockError):
+    """The input of a batch cannot be used as it is; nothing was accepted.
+
+    ``reason`` is a code of the OpenAI Batch API, such as empty_file, ``line`` the first wrong one.
+    """
+
+    code = "invalid_batch"
+    http_status = 400
+    exit_status = 65
+
+    def __init__(self, message: str = "", *, reason: str = "", line: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.line = line
+
+
+class BatchBusy(PenstockError):
+    """Another command works on this batch or writes to this output."""
+
+    code = "batch_busy"
+    http_status = 409
+    exit_status = 73
+
+
+class BatchNotFound(PenstockError):
+    """The ledger has no such batch."""
+
+    code = "batch_not_found"
+    http_status = 404
+    exit_status = 66
+
+
+class BatchFailed(PenstockError):
+    """The batch has ended, and not one of its lines has an answer."""
+
+    code = "batch_failed"
+    exit_status = 1
+
+
+class BatchStopped(PenstockError):
+    """The batch was paused or cancelled before every line had ended."""
+
+    code = "batch_stopped"
+    http_status = 409
+    exit_status = 80
+
+
+class MaxCostReached(BatchStopped):
+    """The batch has spent what it may; what is done stays."""
+
+    code = "max_cost_reached"
+    http_status = 402
+    exit_status = 79
 
 
 class JobNotFound(PenstockError):

@@ -16,15 +16,18 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from penstock_shared import clock
 from penstock_shared.errors import InvalidRequest
-from penstock_shared.words import TaskType
+from penstock_shared.response_format import ResponseFormat, TextFormat
+from penstock_shared.words import RequestKind, TaskType
 
 MAX_PROMPT_BYTES: Final = 4 * 1024 * 1024
 MAX_METADATA_BYTES: Final = 64 * 1024
+MAX_INPUTS: Final = 2_048  # texts of one embedding
 LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 
 Name = Annotated[
@@ -73,7 +76,10 @@ class Sampling(BaseModel):
 
 
 class Request(BaseModel):
-    """One prompt with everything that its caller says about it."""
+    """One prompt with everything that its caller says about it.
+
+    A completion has one message, the text to continue; of an embedding, each message is a text.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,6 +93,8 @@ class Request(BaseModel):
     idempotency_key: Name | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     cache: bool = True
+    kind: RequestKind = RequestKind.CHAT
+    response_format: ResponseFormat | None = None  # None: text
 
     @classmethod
     def build(
@@ -122,6 +130,11 @@ class Request(BaseModel):
         except ValidationError as error:
             raise InvalidRequest(_first_line(error)) from None
 
+    @field_validator("response_format")
+    @classmethod
+    def _text_is_the_default(cls, value: ResponseFormat | None) -> ResponseFormat | None:
+        return None if isinstance(value, TextFormat) else value
+
     @model_validator(mode="after")
     def _is_servable(self) -> Self:
         size = sum(len(message.content.encode(errors="replace")) for message in self.messages)
@@ -136,6 +149,7 @@ class Request(BaseModel):
             raise ValueError("the prompt is empty; write what you want to ask")
         if self.messages[-1].role != "user":
             raise ValueError("the last message must have the role 'user'")
+        _check_kind(self)
         if self.sampling.min_tokens > self.sampling.max_tokens:
             raise ValueError("min_tokens is larger than max_tokens")
         if len(json.dumps(self.metadata)) > MAX_METADATA_BYTES:
@@ -152,13 +166,28 @@ class Request(BaseModel):
         """All messages, for signals and length."""
         return "\n".join(message.content for message in self.messages)
 
+    def what_is_special(self) -> dict[str, str]:
+        """The fields that a plain chat does not have, as text: those that are not the default."""
+        special: dict[str, str] = {}
+        if self.kind is not RequestKind.CHAT:
+            special["kind"] = self.kind.value
+        if self.response_format is not None:
+            special["response_format"] = self.response_format.model_dump_json()
+        return special
+
     def digest(self) -> str:
-        """Fingerprint of what an idempotency key stands for: everything but the key itself."""
-        body = self.model_dump_json(exclude={"idempotency_key", "deadline_ms"})
+        """Fingerprint of what an idempotency key stands for: everything but the key itself.
+
+        A field that came later counts only where it is set, so that digests in the ledger stay.
+        """
+        left_out = {"idempotency_key", "deadline_ms"}
+        left_out |= {name for name in _LATER_FIELDS if name not in self.what_is_special()}
+        body = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(body.encode()).hexdigest()
 
 
 _SAMPLING_FIELDS: Final = frozenset(Sampling.model_fields)
+_LATER_FIELDS: Final = ("kind", "response_format")
 _QUOTES: Final = re.compile("[\"'`“‘«]")
 
 
@@ -190,6 +219,31 @@ def _check_text(text: str) -> None:
         raise ValueError("the prompt is not valid Unicode (a lone surrogate)") from None
 
 
+def _check_kind(request: Request) -> None:
+    if request.kind is RequestKind.CHAT:
+        return
+    if any(message.role != "user" for message in request.messages):
+        raise ValueError(f"the messages of {_a(request.kind)} must all have the role 'user'")
+    if request.kind is RequestKind.COMPLETION:
+        if len(request.messages) != 1:
+            raise ValueError("a completion has one prompt; send each of several on its own")
+        return
+    if request.response_format is not None:
+        raise ValueError("an embedding is vectors; leave response_format out")
+    if len(request.messages) > MAX_INPUTS:
+        raise ValueError(
+            f"an embedding may have {MAX_INPUTS:,} texts and this one has "
+            f"{len(request.messages):,}; split it"
+        )
+    for number, message in enumerate(request.messages, start=1):
+        if not message.content.strip():
+            raise ValueError(f"text {number} of the embedding is empty; leave it out")
+
+
+def _a(kind: RequestKind) -> str:
+    return f"{'an' if kind is RequestKind.EMBEDDING else 'a'} {kind.value}"
+
+
 def _deadline_ms(deadline: datetime | timedelta | float | None) -> int | None:
     if deadline is None:
         return None
@@ -217,6 +271,8 @@ def _known_parameters() -> str:
 
 def _first_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "sampling")
+    parts = [str(part) for part in first["loc"] if part != "sampling"]
+    # pydantic repeats which member of a union it is about
+    where = ".".join(p for n, p in enumerate(parts) if n == 0 or p != parts[n - 1])
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message

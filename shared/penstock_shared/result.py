@@ -52,7 +52,7 @@ class Result(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def cached(self) -> bool:
-        """True when the engine did nothing for this job."""
+        """True when nothing was computed for this job."""
         return self.source is not None and self.source.is_cached
 
     @field_serializer("charge_usd", "saved_usd")

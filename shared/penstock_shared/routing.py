@@ -1,13 +1,16 @@
 """The router: a pure function of the request and the settings."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
 from penstock_shared.request import Request
 from penstock_shared.settings import Rule, Settings
 from penstock_shared.signals import Signals, read_signals
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
+
+_BESIDE: Final = "an embedding: the encoder runs beside the engine, so the cheapest tier"
 
 
 class Route(NamedTuple):
@@ -24,7 +27,8 @@ def route(request: Request, settings: Settings, *, sent_to: str | None = None) -
     An explicit tier comes first (``sent_to`` is the tier in whose queue a foreign Celery app put
     the job), then the first rule of the policy that the request meets. A tier that may not serve
     the task type, failed its gate for it, or cannot hold the context, is passed over for the next
-    larger one.
+    larger one. An embedding goes to the cheapest tier, because no engine sees it: neither gates nor
+    task types nor an engine's context apply.
 
     Raises UnknownTier, ContextTooLong, and InvalidRequest when the tiers that could hold the
     request may not serve its task type.
@@ -39,12 +43,18 @@ def route(request: Request, settings: Settings, *, sent_to: str | None = None) -
         _check_explicit(explicit, request, signals, settings)
         reason = "the caller chose this tier" if request.tier else "sent to this tier's queue"
         return Route(explicit, reason, signals.task_type)
+    if signals.kind is RequestKind.EMBEDDING:
+        return Route(_cheapest(settings), _BESIDE, signals.task_type)
     rule = next((r for r in settings.routing.rules if _meets(signals, r)), None)
     if rule is None:
         first, why = settings.largest_tier, "no rule applies, so the largest tier"
     else:
         first, why = rule.tier, f"rule '{rule.name}': {_facts(signals)}"
     return _first_that_can(first, why, request, signals, settings)
+
+
+def _cheapest(settings: Settings) -> str:
+    return min(settings.tiers, key=lambda tier: (settings.tiers[tier].price_per_hour, tier))
 
 
 def _meets(signals: Signals, rule: Rule) -> bool:
@@ -73,7 +83,7 @@ def _first_that_can(
     first: str, why: str, request: Request, signals: Signals, settings: Settings
 ) -> Route:
     passed: list[str] = []
-    for tier in [first, *_larger_than(first, settings)]:
+    for tier in _from(first, settings):
         obstacle = _obstacle(tier, request, signals, settings)
         if obstacle is None:
             reason = "; ".join([why, *passed])
@@ -85,6 +95,11 @@ def _first_that_can(
         f"no tier that can hold this request may serve {signals.task_type.value}: "
         f"{'; '.join(passed)}; change task_types of a tier in penstock.toml, or name the tier"
     )
+
+
+def _from(first: str, settings: Settings) -> Iterator[str]:
+    yield first
+    yield from _larger_than(first, settings)  # mostly, nobody asks for them
 
 
 def _larger_than(tier: str, settings: Settings) -> list[str]:
@@ -110,6 +125,8 @@ def _context(tier: str, settings: Settings) -> float:
 
 
 def _holds(tier: str, request: Request, signals: Signals, settings: Settings) -> bool:
+    if signals.kind is RequestKind.EMBEDDING:
+        return True  # the encoder has a limit of its own, and its worker knows it
     needed = signals.prompt_tokens + request.sampling.max_tokens
     return needed <= _context(tier, settings)
 

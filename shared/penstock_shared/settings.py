@@ -117,6 +117,9 @@ class WorkerSettings(_Section):
     sweep_s: float = Field(5.0, gt=0)
     drain_s: float = Field(20.0, ge=0)
     max_attempts: int = Field(3, ge=1)
+    interactive_slowdown: float = Field(
+        1.6, gt=1, le=100, description="of interactive jobs, by batch lines in the engine, at most"
+    )
     accept_unrouted: bool = Field(
         default=True, description="also take penstock.infer from Celery's default queue"
     )

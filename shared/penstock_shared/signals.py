@@ -6,50 +6,101 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from penstock_shared.request import Request
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
 
 _FLAGS: Final = re.IGNORECASE | re.UNICODE
 
 # The instruction stands at the start or at the end of a prompt, the material between them.
 _EDGE_CHARS: Final = 300
 
-_TASK_PATTERNS: Final[Sequence[tuple[TaskType, re.Pattern[str]]]] = tuple(
-    (task, re.compile(pattern, _FLAGS))
-    for task, pattern in (
-        (TaskType.TRANSLATION, r"\btranslat(e|ion)\b|\bdịch\b|\bphiên dịch\b|\bin vietnamese\b"),
-        (
-            TaskType.SUMMARIZATION,
+
+class _Clue(NamedTuple):
+    """A pattern, and the pieces of text of which at least one stands in all that it matches.
+
+    To look for the pieces (in small letters) costs a twentieth of a search for the pattern.
+    """
+
+    pattern: re.Pattern[str]
+    pieces: tuple[str, ...]
+
+    def shows(self, text: str, folded: str) -> bool:
+        """True when the pattern is found; ``folded`` is ``_folded(text)``."""
+        for piece in self.pieces:  # a plain loop: any() takes three times as long
+            if piece in folded:
+                return self.pattern.search(text) is not None
+        return False
+
+
+def _clue(pattern: str, pieces: str) -> _Clue:
+    return _Clue(re.compile(pattern, _FLAGS), tuple(pieces.split("|")))
+
+
+_TASK_CLUES: Final[Sequence[tuple[TaskType, _Clue]]] = (
+    (
+        TaskType.TRANSLATION,
+        _clue(
+            r"\btranslat(e|ion)\b|\bdịch\b|\bphiên dịch\b|\bin vietnamese\b",
+            "translat|dịch|in vietnamese",
+        ),
+    ),
+    (
+        TaskType.SUMMARIZATION,
+        _clue(
             r"\bsummar(y|i[sz]e|ies)\b|\btl;?dr\b|\bin (one|a single) sentence\b"
             r"|\btóm (tắt|lược)\b|\btóm lại\b|\bý chính\b",
+            "summar|tldr|tl;dr|sentence|tóm|ý chính",
         ),
-        (
-            TaskType.CODE,
+    ),
+    (
+        TaskType.CODE,
+        _clue(
             r"```|\bdef \w+\(|\b(python|javascript|java|sql|rust|golang|bash|regex|c\+\+)\b"
             r"|\b(write|implement|fix|debug|refactor)\b.{0,40}\b(function|code|script|class|query)\b"
             r"|\bviết (một )?(hàm|mã|chương trình|đoạn mã)\b",
+            "```|def |python|java|sql|rust|golang|bash|regex|c++"
+            "|function|code|script|class|query|viết",
         ),
-        (
-            TaskType.CREATIVE,
+    ),
+    (
+        TaskType.CREATIVE,
+        _clue(
             r"\b(poem|story|haiku|limerick|lyrics|fairy ?tale|slogan)\b"
             r"|\b(imagine|invent|make up)\b"
             r"|\b(bài thơ|câu chuyện|truyện|kể chuyện|làm thơ|viết thơ|câu thơ)\b",
+            "poem|story|haiku|limerick|lyrics|fairy|slogan|imagine|invent|make up"
+            "|thơ|chuyện|truyện",
         ),
-    )
+    ),
 )
 
-_REASONING: Final[Sequence[re.Pattern[str]]] = tuple(
-    re.compile(pattern, _FLAGS)
-    for pattern in (
-        r"\bstep[- ]by[- ]step\b|\btừng bước\b",
+_REASONING: Final[Sequence[_Clue]] = (
+    _clue(r"\bstep[- ]by[- ]step\b|\btừng bước\b", "step|từng"),
+    _clue(
         r"\bhow (many|much)\b.*\d|\d.*\bhow (many|much)\b|\bbao nhiêu\b.*\d|\d.*\bbao nhiêu\b",
+        "how many|how much|bao nhiêu",
+    ),
+    _clue(
         r"\d+\s*[-+*/×÷^]\s*\d+|\b\d+ (plus|minus|times|cộng|trừ|nhân|chia) \d+\b",
+        "-|+|*|/|×|÷|^|plus|minus|times|cộng|trừ|nhân|chia",
+    ),
+    _clue(
         r"\b(prove|derive|deduce|infer)\b|\bchứng minh\b|\bsuy ra\b|\bsuy luận\b",
+        "prove|derive|deduce|infer|chứng|suy",
+    ),
+    _clue(
         r"\b(calculate|compute|solve)\b|\btính\b|\bgiải (bài|phương trình)\b",
+        "calculate|compute|solve|tính|giải",
+    ),
+    _clue(
         r"\b(explain why|reason about|trade-?offs?|compare)\b"
         r"|\bgiải thích (tại sao|vì sao)\b|\bso sánh\b",
-        r"\bif\b.{3,80}\bthen\b|\bnếu\b.{3,80}\bthì\b",
+        "explain|reason|trade|compare|giải|so sánh",
+    ),
+    _clue(r"\bif\b.{3,80}\bthen\b|\bnếu\b.{3,80}\bthì\b", "then|thì"),
+    _clue(
         r"\b(probability|equation|theorem)\b|\bxác suất\b|\bphương trình\b|\bđịnh lý\b",
-    )
+        "probability|equation|theorem|xác|phương|định",
+    ),
 )
 
 _GREETING: Final = re.compile(
@@ -74,6 +125,7 @@ class Signals(NamedTuple):
     words: int
     prompt_tokens: int  # estimated
     reasoning: int  # how many kinds of reasoning signal the text shows
+    kind: RequestKind = RequestKind.CHAT
 
 
 def read_signals(request: Request, *, bytes_per_token: float, long_context_tokens: int) -> Signals:
@@ -81,9 +133,11 @@ def read_signals(request: Request, *, bytes_per_token: float, long_context_token
     text = request.text
     tokens = math.ceil(len(text.encode()) / bytes_per_token)
     edges = _edges(request.question)
-    reasoning = sum(1 for pattern in _REASONING if pattern.search(edges))
-    task_type = request.task_type or _detect(edges, reasoning, tokens >= long_context_tokens)
-    return Signals(task_type, len(text.split()), tokens, reasoning)
+    folded = _folded(edges)
+    reasoning = sum(1 for clue in _REASONING if clue.shows(edges, folded))
+    is_long = tokens >= long_context_tokens
+    task_type = request.task_type or _detect(edges, folded, reasoning, is_long=is_long)
+    return Signals(task_type, len(text.split()), tokens, reasoning, request.kind)
 
 
 def _edges(question: str) -> str:
@@ -92,9 +146,16 @@ def _edges(question: str) -> str:
     return f"{question[:_EDGE_CHARS]}\n{question[-_EDGE_CHARS:]}"
 
 
-def _detect(edges: str, reasoning: int, is_long: bool) -> TaskType:
-    for task_type, pattern in _TASK_PATTERNS:
-        if pattern.search(edges):
+def _folded(text: str) -> str:
+    """In small letters, as the patterns see it: they take ı and İ for i, and ſ for s."""
+    if not text.isascii():
+        text = text.replace("İ", "i").replace("ı", "i").replace("ſ", "s")
+    return text.lower()
+
+
+def _detect(edges: str, folded: str, reasoning: int, *, is_long: bool) -> TaskType:
+    for task_type, clue in _TASK_CLUES:
+        if clue.shows(edges, folded):
             return task_type
     if is_long:
         return TaskType.LONG_CONTEXT

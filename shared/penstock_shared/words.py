@@ -16,6 +16,14 @@ class TaskType(StrEnum):
     CHAT = "chat"
 
 
+class RequestKind(StrEnum):
+    """What a request asks for."""
+
+    CHAT = "chat"  # an answer to messages, rendered with the model's chat template
+    COMPLETION = "completion"  # the continuation of one text, to the letter
+    EMBEDDING = "embedding"  # vectors of texts, by the encoder
+
+
 class JobState(StrEnum):
     """Where a job stands. ``queued`` and ``running`` are open, the others are terminal."""
 
@@ -33,6 +41,20 @@ class JobState(StrEnum):
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
+class BatchState(StrEnum):
+    """Where a batch stands. Workers take lines of a running one only."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # by an operator, or because its money is spent
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"  # every line has ended
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when only a retry of failed lines makes it go on."""
+        return self in {BatchState.CANCELLED, BatchState.COMPLETED}
+
+
 class Source(StrEnum):
     """Where an answer came from."""
 
@@ -40,11 +62,12 @@ class Source(StrEnum):
     EXACT = "exact"  # the cache had this very prompt
     SEMANTIC = "semantic"  # the cache had a prompt that means the same
     JOINED = "joined"  # an identical prompt was in the engine already
+    ENCODER = "encoder"  # vectors, made beside the engine
 
     @property
     def is_cached(self) -> bool:
-        """True when the engine did nothing for this job."""
-        return self is not Source.ENGINE
+        """True when nothing was computed for this job."""
+        return self not in {Source.ENGINE, Source.ENCODER}
 
 
 class Metering(StrEnum):

@@ -1,4 +1,4 @@
-"""A real engine takes its tier's options and says what it can hold."""
+"""A real engine takes its tier's options, says what it can hold, and keeps to a schema."""
 
 import json
 import queue
@@ -11,10 +11,12 @@ import pytest
 
 from penstock_shared.request import Request
 from penstock_shared.tier_settings import TierSettings
+from penstock_workers.boarding import engine_request
 from penstock_workers.engine.process import EngineProcess
-from penstock_workers.engine.protocol import Completion, Ending, EngineRequest
+from penstock_workers.engine.protocol import Completion, Ending
 from penstock_workers.models import engine_config, locate
 from penstock_workers.rendering import Renderer
+from penstock_workers.structured import mismatch
 
 BOUND_S = 120
 TIER = TierSettings(
@@ -31,6 +33,7 @@ TIER = TierSettings(
         "num_speculative_tokens": 3,
         "num_speculative_tokens_per_batch_size": [[1, 1, 3], [2, 4, 0]],
     },
+    structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
 )
 
 
@@ -48,14 +51,22 @@ class Running:
 
     def answers(self, *prompts: str) -> list[Completion]:
         """Generate at the same time."""
-        requests = [Request.build(p, max_tokens=24, ignore_eos=True) for p in prompts]
+        return self.ends(*(Request.build(p, max_tokens=24, ignore_eos=True) for p in prompts))
+
+    def ends(self, *requests: Request) -> list[Completion]:
+        """What became of requests, in their order."""
+        length = self.engine.limits.max_model_len
         self.engine.submit(
             [
-                EngineRequest(str(n), self.renderer.render(r), r.sampling, "salt")
-                for n, r in enumerate(requests)
+                engine_request(str(n), request, self.renderer, max_model_len=length)
+                for n, request in enumerate(requests)
             ]
         )
-        return [self._ended.get(timeout=BOUND_S) for _ in prompts]
+        ended = [self._ended.get(timeout=BOUND_S) for _ in requests]
+        return sorted(
+            (one for one in ended if isinstance(one, Completion)),
+            key=lambda completion: int(completion.request_id),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +97,42 @@ def test_a_draft_model_guesses_while_the_batch_is_small(running: Running) -> Non
     several = running.answers(*(f"Who wrote book {n}?" for n in range(4)))
     drafted = [one.speculation.drafted if one.speculation else 0 for one in several]
     assert sum(drafted) / 4 < answer.speculation.drafted
+
+
+CITY = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "maxLength": 30},
+        "number": {"type": "integer", "minimum": 0, "maximum": 99},
+    },
+    "required": ["city", "number"],
+    "additionalProperties": False,
+}
+
+
+def structured(schema: object, prompt: str = "Which city is the capital of France?") -> Request:
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    return Request.build(prompt, response_format=wanted, max_tokens=160)
+
+
+def test_a_speculating_engine_keeps_to_the_schema(running: Running) -> None:
+    request = structured(CITY)
+    [answer] = running.ends(request)
+    assert answer.ending is Ending.STOP
+    assert answer.speculation is not None
+    assert answer.speculation.drafted > 0
+    text = running.renderer.decode(answer.token_ids)
+    assert mismatch(text, request.response_format, is_cut_off=False) is None
+    assert set(json.loads(text)) == {"city", "number"}
+
+
+def test_a_schema_that_the_engine_cannot_keep_fails_alone(running: Running) -> None:
+    refused, answered, plain = running.ends(
+        structured({"type": "integer", "multipleOf": 7}),
+        structured({"enum": ["Paris", "Rome"]}),
+        Request.build("Which city is the capital of France?", max_tokens=24),
+    )
+    assert refused.ending is Ending.ERROR
+    assert "not supported by xgrammar" in (refused.error or "")
+    assert json.loads(running.renderer.decode(answered.token_ids)) in {"Paris", "Rome"}
+    assert "Paris" in running.renderer.decode(plain.token_ids)

@@ -255,3 +255,12 @@ def test_what_a_worker_settles_is_no_more_than_what_it_was_paid(database: Databa
     one = Settlement(answered, JobState.SUCCEEDED, 10, an_answer())
     settling.settle(database, Account(WORKER, "small"), [one], NOW, spent=Spent(70, 0))
     assert look(database).problems == []
+
+
+def test_an_embedding_has_no_charge_because_it_is_one(database: Database) -> None:
+    a_life(database)
+    a_job(database, 0, answer=an_answer(source=Source.ENCODER))
+    found = look(database)
+    assert [(each.reason, each.jobs, each.is_wrong) for each in found.uncharged] == [
+        ("embedding", 1, False)
+    ]

@@ -62,9 +62,9 @@ def test_a_batch_is_looked_up_in_one_pass(
     lookup: Callable[..., list[Lookup]] = rig.cache.lookup
     sizes: list[int] = []
 
-    def spy(claims: Sequence[Any]) -> list[Lookup]:
+    def spy(claims: Sequence[Any], **options: Any) -> list[Lookup]:
         sizes.append(len(claims))
-        return lookup(claims)
+        return lookup(claims, **options)
 
     monkeypatch.setattr(rig.cache, "lookup", spy)
     rig.admit(*accept(database, *SIXTEEN))
@@ -207,10 +207,10 @@ def test_one_job_that_breaks_its_admission_costs_its_neighbours_nothing(
     good, bad, other = ids = accept(database, "good", "breaks", "other")
     lookup = rig.cache.lookup
 
-    def break_at(claims: Sequence[Claim]) -> list[Lookup]:
+    def break_at(claims: Sequence[Claim], **options: Any) -> list[Lookup]:
         if any(claim.job_id == bad for claim in claims):
             raise ZeroDivisionError
-        return lookup(claims)
+        return lookup(claims, **options)
 
     rig.cache.lookup = break_at  # type: ignore[method-assign]
     futures = rig.admit(*ids)

@@ -19,11 +19,17 @@ from tests.examples import NOW, Clock, a_claim, a_completion, rows
 from tests.integration.plane import PlaneEncoder, verify
 from tests.integration.test_cache import store_lookup
 from tests.rig import Rig, accept
-from tests.unit.test_cache_key import OTHER_SAMPLING
+from tests.unit.test_cache_key import OTHER_SAMPLING, OTHER_SPECIAL
 
 IDENTITY: Final = {"model": "m", "revision": "r", "quantization": None, "dtype": "auto"}
 BEFORE: Final = (("system", "Be brief."), ("user", "Hello"), ("assistant", "Hello to you"))
-PARTS: Final = ["tenant", *IDENTITY, *(f"turn {n}" for n in range(3)), *OTHER_SAMPLING]
+PARTS: Final = [
+    "tenant",
+    *IDENTITY,
+    *(f"turn {n}" for n in range(3)),
+    *OTHER_SAMPLING,
+    "response_format",
+]
 NUMBERS = itertools.count()
 words = st.text(st.characters(categories=["Ll", "Nd"], max_codepoint=0x24F), min_size=1)
 
@@ -47,7 +53,7 @@ class Asked:
         elif part == "tenant":
             other.fields["tenant"] += f" {word}"
         else:
-            other.fields[part] = OTHER_SAMPLING[part]
+            other.fields[part] = {**OTHER_SAMPLING, **OTHER_SPECIAL}[part]
         return other
 
     def claim(self, question: str) -> Any:
@@ -105,6 +111,39 @@ def test_a_change_of_any_one_part_alone_is_a_miss(
     store_lookup(database, world.cache(asked), asked.claim(wordings[0]))
     assert world.hits(asked, wordings) == [True, True]
     assert world.hits(asked.changed(part, word), wordings) == [False, False]
+
+
+schemas = st.dictionaries(words, st.sampled_from(["string", "integer", "boolean"]), min_size=1)
+
+
+@pytest.mark.usefixtures("_believing")
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(kinds=st.permutations(["chat", "completion"]), mine=schemas, yours=schemas)
+def test_a_change_of_kind_or_response_format_alone_is_a_miss(
+    database: Database, kinds: list[str], mine: dict[str, str], yours: dict[str, str]
+) -> None:
+    def asked(kind: str, types: dict[str, str] | None) -> Asked:
+        it = Asked(tenant)
+        it.before, it.fields["kind"] = [], kind
+        if types is not None:
+            properties = {name: {"type": type_} for name, type_ in types.items()}
+            named = {"name": "x", "schema": {"properties": properties}}
+            it.fields["response_format"] = {"type": "json_schema", "json_schema": named}
+        return it
+
+    tenant = f"tenant {next(NUMBERS)}"
+    world, first = World(database), asked(kinds[0], mine)
+    wordings = ["What is a dam?", "What is a dam? at 0.97"]
+    store_lookup(database, world.cache(first), first.claim(wordings[0]))
+    assert world.hits(asked(kinds[0], mine), wordings) == [True, kinds[0] == "chat"]
+    assert world.hits(asked(kinds[1], mine), wordings) == [False, False]
+    assert world.hits(asked(kinds[0], None), wordings) == [False, False]
+    is_same = list(mine.items()) == list(yours.items())
+    assert world.hits(asked(kinds[0], yours), wordings)[0] is is_same
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,13 @@ from penstock_shared.ledger.settling import Account, NewEntry
 from penstock_shared.words import Source
 from tests.examples import ACCOUNT, NOW, accept_some, an_answer, claim_some, succeeded
 
-_SAVED = {Source.EXACT: 100, Source.SEMANTIC: 50, Source.JOINED: 7, Source.ENGINE: 0}
+_SAVED = {
+    Source.EXACT: 100,
+    Source.SEMANTIC: 50,
+    Source.JOINED: 7,
+    Source.ENGINE: 0,
+    Source.ENCODER: 0,
+}
 
 
 def answer(
@@ -134,3 +140,10 @@ def test_hits_and_near_misses_are_found_by_indexes_of_their_own(database: Databa
             compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
             found = connection.exec_driver_sql(explain + str(compiled)).all()
         assert index in " ".join(map(str, found))
+
+
+def test_embeddings_are_neither_hits_nor_misses(database: Database) -> None:
+    answer(database, Source.ENGINE, Source.EXACT)
+    before = counts(database)
+    answer(database, Source.ENCODER, Source.ENCODER)
+    assert counts(database) == before

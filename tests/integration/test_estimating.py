@@ -125,3 +125,9 @@ def test_a_hold_is_in_all_budgets_that_cover_the_request(
     assert draft.hold is not None
     assert expected is not None
     assert draft.hold.periods == expected.periods
+
+
+def test_an_embedding_reserves_nothing(database: Database, make_settings: Make) -> None:
+    settings = make_settings(budgets=[a_budget(1)])
+    [draft] = Estimator(settings, database).with_holds([a_draft(PROMPT, kind="embedding")], NOW)
+    assert draft.hold is None

@@ -247,3 +247,10 @@ def test_a_report_leaves_nothing_behind(database: Database) -> None:
     with database.read() as connection:
         found = inspect(connection)
         assert "report_facts" not in {*found.get_table_names(), *found.get_temp_table_names()}
+
+
+def test_embeddings_came_from_no_cache(database: Database) -> None:
+    answer_some(database, [0, 0], answer=an_answer(source=Source.ENCODER))
+    findings = read(database)
+    assert findings.hits == []
+    assert (findings.total.requests, findings.total.by_engine) == (2, 2)

@@ -67,3 +67,14 @@ def test_sums_of_large_squares_are_whole(database: Database) -> None:
     [work] = read_traffic(database, 0).work
     assert work.prompt_squared == work.prompt_times_output == 3 * 10**12
     assert isinstance(work.prompt_squared, int)
+
+
+def test_embeddings_are_no_answers_of_the_cache(database: Database) -> None:
+    open_books(database)
+    claims = claim_some(database, accept_some(database, 2))
+    answers = [an_answer(), an_answer(source=Source.ENCODER)]
+    settled = [
+        succeeded(claim, 0, answer=answer) for claim, answer in zip(claims, answers, strict=True)
+    ]
+    settling.settle(database, ACCOUNT, settled, NOW)
+    assert read_traffic(database, NOW).answered == (Answered("small", 1, 1),)

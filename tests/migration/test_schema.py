@@ -90,7 +90,7 @@ def test_the_partial_indexes_have_the_conditions_of_the_models(empty: Database) 
         if index.dialect_options["sqlite"]["where"] is not None
     }
     assert set(found) == described
-    named = ("state", "ended_ms", "source", "near_miss", "quantization")
+    named = ("state", "ended_ms", "source", "near_miss", "quantization", "batch_id")
     assert all(any(name in condition for name in named) for condition in found.values())
 
 

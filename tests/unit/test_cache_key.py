@@ -25,6 +25,14 @@ OTHER_SAMPLING: dict[str, Any] = {
     "min_tokens": 1,
 }
 
+OTHER_SPECIAL: dict[str, Any] = {
+    "kind": "completion",
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": {"type": "object"}},
+    },
+}
+
 # Words that survive normalization as they are.
 words = st.text(st.characters(categories=["Ll", "Lu", "Nd"], max_codepoint=0x24F), min_size=1)
 sentences = st.lists(words, min_size=1).map(" ".join).filter(str.strip)
@@ -126,3 +134,31 @@ def test_two_ways_to_write_the_same_letter_are_one_question() -> None:
 
 def test_tenant_and_question_cannot_be_traded_for_each_other() -> None:
     assert key("b", tenant="a").key != key("a", tenant="b").key
+
+
+@pytest.mark.parametrize("name", OTHER_SPECIAL)
+def test_another_kind_or_form_of_answer_changes_the_partition(name: str) -> None:
+    assert key(**{name: OTHER_SPECIAL[name]}).partition != key().partition
+
+
+def test_the_order_of_a_schemas_properties_changes_the_partition() -> None:
+    def of(*names: str) -> CacheKey:
+        schema = {"properties": {name: {} for name in names}}
+        named = {"name": "x", "schema": schema}
+        return key(response_format={"type": "json_schema", "json_schema": named})
+
+    assert of("a", "b").partition == of("a", "b").partition
+    assert of("a", "b").partition != of("b", "a").partition
+
+
+def test_the_key_of_a_plain_chat_is_that_of_entries_in_the_ledger() -> None:
+    known = key("What is a dam?", identity={"model": "m"})
+    assert known.partition == "4eefe46249a0d8fd122b53ea266306b2d2d203d860777570c9f2a5e2c136494e"
+    assert known.key == "8653a7596e63ef2272f5694325746a73d86620968d429dad8cf5eb44535547c9"
+
+
+def test_the_text_of_a_completion_counts_to_the_letter() -> None:
+    assert key("The capital is ").key == key("The capital is").key
+    one, other = (key(text, kind="completion") for text in ("The capital is ", "The capital is"))
+    assert one.partition == other.partition
+    assert one.key != other.key

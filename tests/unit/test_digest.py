@@ -51,7 +51,20 @@ def test_the_key_itself_and_the_deadline_are_no_part_of_the_digest() -> None:
         {"stop": ["END"]},
         {"ignore_eos": True},
         {"min_tokens": 1},
+        {"kind": "completion"},
+        {"kind": "embedding"},
+        {"response_format": {"type": "json_object"}},
     ],
 )
 def test_everything_else_changes_the_digest(change: dict[str, Any]) -> None:
     assert digest(**change) != digest()
+
+
+def test_digests_that_are_in_ledgers_hold() -> None:
+    old = "5b73e02921b9cd8f7a6f74c53349af90357a0e6b4fc07147a39a4de5854d1dcc"
+    assert digest("Đập là gì?") == old
+    assert digest("Đập là gì?", kind="chat", response_format={"type": "text"}) == old
+    fields: dict[str, Any] = {"stop": ["END"], "metadata": {"a": 1}, "tenant": "t"}
+    assert digest("Hi", temperature=0.5, **fields) == (
+        "e8ff5b67fd1536ad0676e9fe5a2253f9053fbd9156bfdf81503a7a9962955ad9"
+    )

@@ -96,3 +96,12 @@ def test_another_backend_gives_the_same_vectors_under_another_identity(
     cosines = (other.encode(QUESTIONS) * encoder.encode(QUESTIONS)).sum(axis=1)
     assert cosines == pytest.approx([1, 1, 1], abs=2e-3)
     assert other.identity != encoder.identity
+
+
+def test_tokens_are_counted_beyond_the_limit_and_vectors_stay_as_they_were(
+    encoder: Encoder,
+) -> None:
+    before = encoder.encode(QUESTIONS)
+    assert encoder.max_tokens == 256
+    assert encoder.token_counts(["dam", "dam " * 400]) == [3, 402]
+    assert (encoder.encode(QUESTIONS) == before).all()

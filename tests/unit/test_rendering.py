@@ -103,3 +103,9 @@ def test_the_tokenizer_is_the_one_that_the_engine_has(monkeypatch: pytest.Monkey
 def test_an_answer_is_decoded_without_special_tokens() -> None:
     text = Renderer(FakeTokenizer()).decode((1, 2))
     assert text == "[1, 2] {'skip_special_tokens': True}"
+
+
+def test_a_completion_is_encoded_without_the_template() -> None:
+    tokenizer = FakeTokenizer("refusing")
+    assert Renderer(tokenizer).render(Request.build("What is a", kind="completion")) == (4, 2, 1)
+    assert tokenizer.asked == []

@@ -139,3 +139,27 @@ def test_a_single_stop_string_is_a_list_of_one() -> None:
 
 def test_none_means_the_default() -> None:
     assert Request.build("Hi", max_tokens=None, tenant=None, seed=None) == Request.build("Hi")
+
+
+def test_a_completion_has_one_prompt() -> None:
+    assert Request.build(" raw ", kind="completion").question == " raw "
+    several = turns("user", "user")
+    assert "has one prompt" in refusal_of(several, kind="completion")
+    assert "role 'user'" in refusal_of(turns("system", "user"), kind="completion")
+
+
+def test_an_embedding_has_one_or_more_texts() -> None:
+    assert len(Request.build(turns("user", "user"), kind="embedding").messages) == 2
+    assert "role 'user'" in refusal_of(turns("assistant", "user"), kind="embedding")
+    blank = {"role": "user", "content": " "}
+    assert "text 2" in refusal_of([*turns("user"), blank], kind="embedding")
+    assert "2,048 texts and this one has 2,049" in refusal_of(
+        turns("user") * 2049, kind="embedding"
+    )
+    assert "response_format" in refusal_of(
+        kind="embedding", response_format={"type": "json_object"}
+    )
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    assert refusal_of(kind="picture").startswith("kind:")

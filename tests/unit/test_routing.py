@@ -173,3 +173,23 @@ def test_when_all_gates_failed_the_request_is_refused_with_the_reasons() -> None
 
 def test_a_caller_who_names_the_tier_takes_the_answer_that_it_gives() -> None:
     assert route_of(CODE_PROMPT, gated(small=False, large=True), tier="small").tier == "small"
+
+
+def test_an_embedding_goes_to_the_cheapest_tier_whatever_its_gates() -> None:
+    settings = tiers_that_may(small=(TaskType.CODE,), large=tuple(TaskType))
+    chosen = route_of("Prove it. " * 5_000, settings, kind="embedding", max_tokens=900_000)
+    assert chosen.tier == "small"
+    assert "embedding" in chosen.reason
+    assert "cheapest tier" in chosen.reason
+
+
+def test_an_embedding_may_name_its_tier() -> None:
+    assert route_of("A dam", kind="embedding", tier="large").tier == "large"
+    with pytest.raises(UnknownTier):
+        route_of("A dam", kind="embedding", tier="huge")
+
+
+def test_a_completion_is_routed_as_a_chat_is() -> None:
+    assert route_of("Prove that 2 is prime.", kind="completion") == route_of(
+        "Prove that 2 is prime."
+    )

@@ -1,7 +1,10 @@
 """The signals of a prompt, in English and Vietnamese."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from penstock_shared import signals
 from penstock_shared.request import Request
 from penstock_shared.signals import Signals, read_signals
 from penstock_shared.words import TaskType
@@ -83,3 +86,20 @@ def test_words_and_tokens_count_every_message() -> None:
     )
     found = read_signals(request, bytes_per_token=1.0, long_context_tokens=400)
     assert (found.words, found.prompt_tokens) == (3, len("one two\nthree"))
+
+
+_CLUES = [clue for _, clue in signals._TASK_CLUES] + list(signals._REASONING)
+_WORDS = st.sampled_from(
+    [word for clue in _CLUES for word in clue.pieces]
+    + ["how much", "kể chuyện", "viết một hàm", "def f(", "write", "nếu", "if", "one", "in one"]
+    + ["sentence", "translation", "summarise", "tóm tắt", "by", "step-by-step", "tl;dr", "7", " "]
+    + ["İf", "ſtep", "ıf", "K", "THEN", "fairytale", "từng bước", "in a single sentence"]
+)
+
+
+@given(st.lists(_WORDS | st.text(max_size=4), max_size=12).map(" ".join), st.booleans())
+def test_a_text_without_its_pieces_never_matches_a_pattern(text: str, is_loud: bool) -> None:
+    text = text.upper() if is_loud else text
+    folded = signals._folded(text)
+    for clue in _CLUES:
+        assert clue.shows(text, folded) == bool(clue.pattern.search(text))

@@ -1,6 +1,6 @@
 """What a request weighs: tokens held, shared ones divided; or tokens computed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -85,9 +85,10 @@ class World:
             self.away.add(name)
             self.preempted.add(name)
 
-    def step(self) -> dict[str, int]:
-        """Compute one token of every request that is not new, and weigh."""
-        cached = [name for name in self.held if name not in self.new]
+    def step(self, parked: Collection[str] = ()) -> dict[str, int]:
+        """Compute one token of every request that is neither new nor parked, and weigh."""
+        cached = [name for name in self.held if name not in {*self.new, *parked, *self.resumed}]
+        cached += [name for name in self.held if name in self.resumed]
         known = SimpleNamespace(
             req_ids=cached,
             num_computed_tokens=[self.held[n] for n in cached],
@@ -161,7 +162,7 @@ def test_who_is_left_bears_all_of_what_was_shared() -> None:
 moves = st.one_of(
     st.tuples(st.just("join"), st.integers(0, 7), ways, st.integers(1, 40)),
     st.tuples(st.sampled_from(["leave", "preempt"]), st.integers(0, 7)),
-    st.tuples(st.just("step")),
+    st.tuples(st.just("step"), st.frozensets(st.sampled_from([f"r{n}" for n in range(8)]))),
 )
 
 
@@ -177,9 +178,29 @@ def test_shortcuts_change_no_weight(history: list[tuple[Any, ...]]) -> None:
             world.leave(f"r{details[0]}", preempted=True)
         world.new = [name for name in world.new if name in world.held]
         if kind == "step":
-            weights, expected = world.step(), world.naive()
+            weights, expected = world.step(parked=details[0]), world.naive()
             scale = PARTS if weights != {n: world.held[n] for n in weights} else 1
             assert {name: weight * PARTS // scale for name, weight in weights.items()} == expected
+
+
+def test_a_parked_request_weighs_what_it_holds() -> None:
+    """Also when what it shares is shared with more, or fewer."""
+    world = World()
+    world.join("caller", [1], 4)
+    world.join("line", [1, 2], 5)
+    assert world.step() == {"caller": (8 + 4) * PARTS, "line": (8 + 16 + 5) * PARTS}
+    assert world.step(parked={"line"}) == {"caller": 13 * PARTS, "line": 29 * PARTS}
+    world.join("second", [1, 2], 3)
+    third = 16 * PARTS // 3
+    assert world.step(parked={"line"}) == {
+        "caller": third + 6 * PARTS,
+        "line": third + (8 + 5) * PARTS,
+        "second": third + (8 + 3) * PARTS,
+    }
+    world.leave("caller")
+    world.leave("second")
+    assert world.step(parked={"line"}) == {"line": 37}
+    assert world.step() == {"line": 38}
 
 
 def test_the_null_block_of_a_window_is_nobodys() -> None:
@@ -206,4 +227,7 @@ def test_a_model_that_lets_tokens_go_counts_them_whole() -> None:
 def test_by_the_other_rule_only_what_a_step_computed_counts() -> None:
     scale = scale_for(None, Metering.COMPUTED)
     step = SimpleNamespace(num_scheduled_tokens={"decodes": 1, "begins": 58, "has left": 1})
-    assert scale.weigh(step, {"decodes": 0, "begins": 0}) == {"decodes": 1, "begins": 58}
+    assert scale.weigh(step, {"decodes": 0, "begins": 0, "is parked": 0}) == {
+        "decodes": 1,
+        "begins": 58,
+    }

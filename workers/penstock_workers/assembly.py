@@ -4,6 +4,9 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
+from functools import cache as load_once
+from functools import partial
 from typing import Final
 
 from tenacity import (
@@ -23,10 +26,12 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import check_schema
 from penstock_shared.ledger.settling import Account
 from penstock_shared.settings import Settings
+from penstock_workers.backlog import Backlog
 from penstock_workers.batcher import Batcher, Lease
 from penstock_workers.cache.cache import Cache
 from penstock_workers.delivery import held_tags
 from penstock_workers.desk import Desk
+from penstock_workers.embedding import Embeddings
 from penstock_workers.encoder import Encoder
 from penstock_workers.engine.process import HOST, EngineProcess
 from penstock_workers.flights import Flights
@@ -48,6 +53,7 @@ from penstock_workers.worker import Parts, Worker
 log = logging.getLogger(__name__)
 _LEDGER_S: Final = 60.0
 _LOOK_S: Final = 1.0
+_CORES_PER_THREAD: Final = 4
 
 
 def assemble(
@@ -64,11 +70,16 @@ def assemble(
     lease = Lease(f"{tier}-{new_job_id()[-12:]}", round(settings.worker.lease_s * 1000))
     database = _open_ledger(settings)
     # The engine's process starts first: it loads while encoder and tokenizer load here.
-    engine = EngineProcess(engine_config(config, started_ns=time.monotonic_ns()), host=engine_host)
+    slowdown = settings.worker.interactive_slowdown
+    engine = EngineProcess(
+        engine_config(config, time.monotonic_ns())._replace(interactive_slowdown=slowdown),
+        host=engine_host,
+    )
     _open_books(database, lease.worker_id, tier, settings)
     app = make_app(settings)
     renderer = renderer or Renderer.load(config)
-    cache = _cache(database, settings, tier)
+    encoder_of = _encoder_of(settings)
+    cache = _cache(database, settings, tier, encoder_of)
     held, flights, patience = Held(), Flights(), Patience()
     intake = Intake(
         max_batch_size=settings.worker.max_batch_size, max_wait_ms=settings.worker.max_wait_ms
@@ -112,6 +123,12 @@ def assemble(
         patience=patience,
         now_ms=clock.now_ms,
     )
+    embeddings = Embeddings(
+        encoder=encoder_of,
+        name=settings.cache.encoder,
+        settle=settlements.add_ended,
+        now_ms=clock.now_ms,
+    )
     heartbeat = Heartbeat(
         Life(
             *lease,
@@ -142,11 +159,23 @@ def assemble(
                 lease=lease,
                 held=held,
                 intake=intake,
+                backlog=Backlog(
+                    database=database,
+                    tier=tier,
+                    **lease._asdict(),
+                    at_once=settings.worker.max_batch_size,
+                    flights=flights,
+                    held=held,
+                    engine=engine,
+                    patience=patience,
+                    now_ms=clock.now_ms,
+                ),
                 cache=cache,
                 renderer=renderer,
                 flights=flights,
                 engine=engine,
                 settlements=settlements,
+                embeddings=embeddings,
                 trials=trials,
                 unfinished=unfinished,
                 patience=patience,
@@ -156,6 +185,7 @@ def assemble(
             flights=flights,
             engine=engine,
             settlements=settlements,
+            embeddings=embeddings,
             trials=trials,
             unfinished=unfinished,
             heartbeat=heartbeat,
@@ -163,9 +193,7 @@ def assemble(
                 lease.worker_id,
                 database=database,
                 app=app,
-                tiers=list(settings.tiers),
-                settings=settings.worker,
-                cache_capacity=settings.cache.capacity,
+                settings=settings,
                 may_judge=heartbeat.may_judge,
                 now_ms=clock.now_ms,
             ),
@@ -199,7 +227,19 @@ def _open_books(database: Database, worker_id: str, tier: str, settings: Setting
     )
 
 
-def _cache(database: Database, settings: Settings, tier: str) -> Cache:
+def _encoder_of(settings: Settings) -> Callable[[], Encoder]:
+    """The worker's one encoder, loaded when it is first wanted; a failure is not remembered.
+
+    It leaves cores to the engine: threads of both that wait for each other take five times as long.
+    """
+    wanted = settings.cache
+    threads = max(1, len(os.sched_getaffinity(0)) // _CORES_PER_THREAD)
+    return load_once(partial(Encoder.load, wanted.encoder, wanted.encoder_backend, threads=threads))
+
+
+def _cache(
+    database: Database, settings: Settings, tier: str, encoder_of: Callable[[], Encoder]
+) -> Cache:
     wanted = settings.cache
     is_semantic = wanted.enabled and wanted.semantic
     cache = Cache(
@@ -207,7 +247,7 @@ def _cache(database: Database, settings: Settings, tier: str) -> Cache:
         wanted,
         tier=tier,
         identity=settings.tiers[tier].identity(),
-        encoder=Encoder.load(wanted.encoder, wanted.encoder_backend) if is_semantic else None,
+        encoder=encoder_of() if is_semantic else None,
         now_ms=clock.now_ms,
     )
     cache.refresh()

@@ -9,8 +9,10 @@ from penstock_shared.ledger import claiming
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.words import JobState
+from penstock_workers.backlog import Backlog
 from penstock_workers.boarding import engine_request
 from penstock_workers.cache.cache import Cache, Lookup
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.protocol import Engine, EngineRequest
 from penstock_workers.flights import Flights
 from penstock_workers.held import Held
@@ -43,11 +45,13 @@ class Batcher:
         lease: Lease,
         held: Held,
         intake: Intake,
+        backlog: Backlog,
         cache: Cache,
         renderer: Renderer,
         flights: Flights,
         engine: Engine,
         settlements: Settlements,
+        embeddings: Embeddings,
         trials: Trials,
         unfinished: Unfinished,
         patience: Patience,
@@ -57,11 +61,13 @@ class Batcher:
         self._lease = lease
         self._held = held
         self._intake = intake
+        self._backlog = backlog
         self._cache = cache
         self._renderer = renderer
         self._flights = flights
         self._engine = engine
         self._settlements = settlements
+        self._embeddings = embeddings
         self._trials = trials
         self._unfinished = unfinished
         self._patience = patience
@@ -76,6 +82,7 @@ class Batcher:
                 self._allow_shadows()
                 self._admit_suspects()
                 self._admit(claims)
+                self._admit_backlog()
             except Exception:
                 log.exception("%d jobs cannot be admitted; they go back", len(job_ids))
                 self._give_back(set(job_ids))
@@ -93,7 +100,7 @@ class Batcher:
         """Wait for jobs, and look after those in quarantine meanwhile; None when it is over."""
         self._allow_shadows()
         if not len(self._quarantine):
-            return self._intake.next_batch(self._has_room)
+            return self._intake.next_batch(self._has_room, timeout_s=self._backlog.wait_s)
         if self._quarantine.wants_silence:
             return None if self._intake.wait_closed(_LOOK_S) else []
         return self._intake.next_batch(self._has_room, timeout_s=_LOOK_S)
@@ -110,12 +117,20 @@ class Batcher:
             if not self._quarantine.is_running_alone or self._intake.wait_closed(_LOOK_S):
                 return
 
-    def _admit(self, claims: Sequence[Claim]) -> None:
+    def _admit_backlog(self) -> None:
+        """Lines of batches fill the room that is left; beside suspects they do not run."""
+        if not len(self._quarantine):
+            claims = self._backlog.take()
+            with self._backlog.search(len(claims)) as by_meaning:
+                self._admit(claims, by_meaning=by_meaning)
+
+    def _admit(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> None:
         """One batch: look up in one pass, and on to the engine."""
+        claims = self._embeddings.take(claims)
         if not claims:
             return
         try:
-            lookups = self._patience.call(lambda: self._cache.lookup(claims))
+            lookups = self._patience.call(lambda: self._cache.lookup(claims, by_meaning=by_meaning))
             hits = [lookup for lookup in lookups if lookup.hit]
             boarding = [r for lookup in lookups if not lookup.hit and (r := self._board(lookup))]
             self._trials.shadows.make_room()
@@ -180,6 +195,7 @@ class Batcher:
                 request,
                 self._renderer,
                 max_model_len=self._engine.limits.max_model_len,
+                background=lookup.claim.batch_id is not None,
             )
         except InvalidRequest as error:
             self._settlements.add_failure(lookup, str(error))
@@ -188,4 +204,4 @@ class Batcher:
         return boarding
 
     def _has_room(self) -> bool:
-        return len(self._flights) < self._engine.limits.max_num_seqs
+        return self._flights.awaited < self._engine.limits.max_num_seqs

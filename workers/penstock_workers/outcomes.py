@@ -1,6 +1,7 @@
 """What a completion or a cache hit means for the jobs that waited for it. Pure functions."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from penstock_shared.ledger.settling import Answer, Settlement
 from penstock_shared.request import Request
@@ -11,6 +12,12 @@ from penstock_workers.cache.cache import Hit
 from penstock_workers.engine.protocol import Completion
 from penstock_workers.flights import Passenger
 from penstock_workers.rendering import Renderer
+
+# vLLM gives no reason when it cannot compile a grammar.
+_UNEXPLAINED: Final = {
+    False: "the engine ended this request with an error",
+    True: "the engine ended this request with an error; it may not support this response_format",
+}
 
 
 def text_of(completion: Completion, request: Request, renderer: Renderer) -> str:
@@ -88,7 +95,7 @@ def joined(passengers: Sequence[Passenger], paid: Settlement) -> list[Settlement
 
 def failed(passengers: Sequence[Passenger], error: str | None, cost_pusd: int) -> list[Settlement]:
     """Jobs whose request the engine refused; the first bears what was spent."""
-    reason = error or "the engine ended this request with an error"
+    reason = error or _UNEXPLAINED[passengers[0].lookup.claim.request.response_format is not None]
     return [
         Settlement(p.lookup.claim, JobState.FAILED, cost_pusd if number == 0 else 0, error=reason)
         for number, p in enumerate(passengers)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from penstock_shared.errors import ContextTooLong, InvalidRequest
 from penstock_shared.request import Request
 from penstock_shared.tier_settings import TierSettings
+from penstock_shared.words import RequestKind
 from penstock_workers.models import locate
 
 
@@ -41,8 +42,9 @@ class Renderer:
         try:
             ids = self._encode(request)
         except Exception as error:  # noqa: BLE001 - a template raises what it likes, even the text
+            part = "tokenizer" if request.kind is RequestKind.COMPLETION else "chat template"
             raise InvalidRequest(
-                f"the model's chat template refuses these messages ({type(error).__name__})"
+                f"the model's {part} refuses these messages ({type(error).__name__})"
             ) from None
         needed = len(ids) + request.sampling.max_tokens
         if max_model_len is not None and needed > max_model_len:
@@ -58,6 +60,8 @@ class Renderer:
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     def _encode(self, request: Request) -> list[int]:
+        if request.kind is RequestKind.COMPLETION:
+            return list(self._tokenizer.encode(request.question))
         if self._tokenizer.chat_template is None:
             return list(self._tokenizer.encode(request.text))
         messages = [message.model_dump() for message in request.messages]

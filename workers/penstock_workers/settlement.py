@@ -19,6 +19,7 @@ from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
+from penstock_workers.structured import mismatch
 from penstock_workers.trials import Trials
 from penstock_workers.unfinished import Unfinished
 
@@ -84,6 +85,11 @@ class Settlements:
                 answer = outcomes.cached_answer(self._tier, lookup.hit, queue_ms=queue_ms)
                 self._cache.served(lookup.hit.entry.entry_id)
                 self._ended.put(Settlement(lookup.claim, JobState.SUCCEEDED, 0, answer))
+
+    def add_ended(self, settlements: Sequence[Settlement]) -> None:
+        """Take jobs that ended beside the engine."""
+        for settlement in settlements:
+            self._ended.put(settlement)
 
     def add_failure(self, lookup: Lookup, error: str) -> None:
         """Take a job that can never be served."""
@@ -187,6 +193,9 @@ class Settlements:
         first, *others = passengers
         claim = first.lookup.claim
         text = outcomes.text_of(completion, claim.request, self._renderer)
+        is_cut_off = completion.ending is Ending.LENGTH
+        if why := mismatch(text, claim.request.response_format, is_cut_off=is_cut_off):
+            return outcomes.failed(passengers, why, completion.cost_pusd)
         in_engine_ms = (time.monotonic_ns() - completion.scheduled_ns) // 1_000_000
         answer = outcomes.engine_answer(
             self._tier,

@@ -71,7 +71,7 @@ class Shadows:
             while self._waiting and len(boarding) < free:
                 request, doubt = self._waiting.popleft()
                 if request.request_id not in self._inside | doubts:
-                    boarding.append(request)
+                    boarding.append(request._replace(background=True))
                     doubts[request.request_id] = doubt
             self._engine.submit(boarding)
             self._inside.update(doubts)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from celery import Celery
@@ -10,8 +10,9 @@ from celery import Celery
 from penstock_shared.broker import Publisher, oldest_waiting
 from penstock_shared.errors import Unavailable
 from penstock_shared.ledger import accepting, cache_entries, losing, sweeping, worker_time
+from penstock_shared.ledger.batches import documents, records
 from penstock_shared.ledger.database import Database
-from penstock_shared.settings import WorkerSettings
+from penstock_shared.settings import Settings
 
 log = logging.getLogger(__name__)
 _PAGE: Final = 1_000
@@ -30,9 +31,7 @@ class Sweeper:
         *,
         database: Database,
         app: Celery,
-        tiers: Sequence[str],
-        settings: WorkerSettings,
-        cache_capacity: int,
+        settings: Settings,
         may_judge: Callable[[], bool],
         now_ms: Callable[[], int],
     ) -> None:
@@ -40,9 +39,7 @@ class Sweeper:
         self._database = database
         self._app = app
         self._publisher = Publisher(app)
-        self._tiers = tiers
         self._settings = settings
-        self._cache_capacity = cache_capacity
         self._may_judge = may_judge
         self._now_ms = now_ms
         self._stopped = threading.Event()
@@ -50,7 +47,7 @@ class Sweeper:
 
     def run(self) -> None:
         """Sweep until stopped."""
-        while not self._stopped.wait(self._settings.sweep_s):
+        while not self._stopped.wait(self._settings.worker.sweep_s):
             try:
                 self.sweep()
             except Unavailable as error:
@@ -70,12 +67,14 @@ class Sweeper:
         """
         now = self._now_ms()
         published = self._requeue_lost(now) if self._may_judge() else 0
-        until = now + round(self._settings.sweep_s * 3_000)
+        until = now + round(self._settings.worker.sweep_s * 3_000)
         if not sweeping.take_duty(self._database, self._worker_id, now_ms=now, until_ms=until):
             return published
         expired = sweeping.expire_overdue(self._database, now)
-        lost = sum(self._reopen_lost(tier, now) for tier in self._tiers)
+        lost = sum(self._reopen_lost(tier, now) for tier in self._settings.tiers)
         published += self._publish_outbox()
+        documents.promote(self._database, self._settings, now)
+        records.complete(self._database, now)
         if expired or lost or published:
             log.info(
                 "swept: %d expired, %d lost by the broker, %d published", expired, lost, published
@@ -87,10 +86,10 @@ class Sweeper:
 
     def _requeue_lost(self, now: int) -> int:
         """Take jobs from workers that let their leases run out, and publish them at once."""
-        silent_since = now - round(self._settings.lease_s * 1000)
+        silent_since = now - round(self._settings.worker.lease_s * 1000)
         worker_time.close_silent(self._database, silent_since)
         back, dead = losing.requeue_lost(
-            self._database, now_ms=now, max_attempts=self._settings.max_attempts
+            self._database, now_ms=now, max_attempts=self._settings.worker.max_attempts
         )
         if back or dead:
             log.warning("%d jobs lost their worker and go back, %d are dead", back, dead)
@@ -106,19 +105,19 @@ class Sweeper:
         moments = sweeping.published_at(self._database, oldest) if oldest else [now]
         if not moments:
             return 0
-        before = min(moments) - round(self._settings.lease_s * 1000)
+        before = min(moments) - round(self._settings.worker.lease_s * 1000)
         return sweeping.reopen_lost(
             self._database, tier, published_before_ms=before, limit=_PAGE * _PAGES
         )
 
     def _trim_cache(self, now: int) -> None:
         """Delete cached answers that have expired, and what a tier has beyond its capacity."""
-        for tier in self._tiers:
+        for tier in self._settings.tiers:
             for _ in range(_PAGES):
                 gone = cache_entries.trim(
                     self._database,
                     tier=tier,
-                    capacity=self._cache_capacity,
+                    capacity=self._settings.cache.capacity,
                     now_ms=now,
                     limit=_PAGE,
                 )

@@ -6,20 +6,17 @@ from typing import Any, Final
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.worker.request import Request as CeleryRequest
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 
 from penstock_shared.broker import TASK_NAME, queue_of, tier_of
 from penstock_shared.errors import InvalidRequest, JobNotSucceeded
 from penstock_shared.request import Request
+from penstock_shared.templates import ENVIRONMENT, TEMPLATE_ERRORS
 from penstock_shared.words import JobState
 from penstock_workers.desk import Desk
 from penstock_workers.intake import Requeue
 
 _POLL_S: Final = 1
 _SILENT: Final = {"argsrepr": "", "kwargsrepr": ""}
-_TEMPLATE_ERRORS: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
-_templates = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
 class SilentRequest(CeleryRequest):  # type: ignore[misc]
@@ -108,6 +105,6 @@ def _ids(upstream: object) -> list[str]:
 
 def _fill(template: str, answers: Sequence[str]) -> str:
     try:
-        return _templates.from_string(template).render(answers=answers, answer=answers[0])
-    except _TEMPLATE_ERRORS as error:  # their messages may quote an answer
+        return ENVIRONMENT.from_string(template).render(answers=answers, answer=answers[0])
+    except TEMPLATE_ERRORS as error:  # their messages may quote an answer
         raise InvalidRequest(f"the template cannot be filled: {type(error).__name__}") from None

@@ -19,6 +19,7 @@ from penstock_shared.settings import Settings
 from penstock_workers.batcher import Batcher
 from penstock_workers.delivery import Delivery
 from penstock_workers.desk import Desk
+from penstock_workers.embedding import Embeddings
 from penstock_workers.engine.process import EngineProcess
 from penstock_workers.flights import Flights
 from penstock_workers.heartbeat import Heartbeat
@@ -53,6 +54,7 @@ class Parts(NamedTuple):
     flights: Flights
     engine: EngineProcess
     settlements: Settlements
+    embeddings: Embeddings
     trials: Trials
     unfinished: Unfinished
     heartbeat: Heartbeat
@@ -77,6 +79,7 @@ class Worker:
         named = {
             "admission": parts.batcher.run,
             "settlement": parts.settlements.run,
+            "embeddings": parts.embeddings.run,
             "trials": parts.trials.run,
             "heartbeat": parts.heartbeat.run,
             "sweeper": parts.sweeper.run,
@@ -133,11 +136,16 @@ class Worker:
             time.sleep(_TICK_S)
         parts.engine.abort(parts.flights.ids())
         end = time.monotonic() + (_JOIN_S if self._died_of is None else _SETTLE_S)
-        while (len(parts.intake) or parts.trials.shadows.inside) and time.monotonic() < end:
+        while self._has_open_ends() and time.monotonic() < end:
             if self._died_of is not None:  # it had not begun these, and will not end them
                 parts.unfinished.give_back([claim for _, claim in self._landed()])
             time.sleep(_TICK_S)
         parts.intake.send_back_all()
+
+    def _has_open_ends(self) -> bool:
+        """Whether a message is in hand, or something is in the engine; lines have no messages."""
+        parts = self._parts
+        return bool(len(parts.intake) or len(parts.flights) or parts.trials.shadows.inside)
 
     def _on_engine_death(self, reason: str) -> None:
         """What was in the engine is lost, alone or together; what was not goes back."""
@@ -165,6 +173,7 @@ class Worker:
         """Settle what ended, then close everything in order."""
         parts = self._parts
         parts.intake.close()
+        parts.embeddings.stop(cut_short=True)
         for part in (parts.settlements, parts.sweeper, parts.keeper):
             part.stop()
         named = {thread.name: thread for thread in threads}

@@ -1,6 +1,8 @@
 """``penstock submit | result | status | cancel``."""
 
+import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,7 +15,7 @@ from penstock_producer.client import Client, Job
 from penstock_shared.cli import settings_of
 from penstock_shared.errors import InvalidRequest, JobNotSucceeded, PenstockError, ResultTimeout
 from penstock_shared.result import Result
-from penstock_shared.words import TaskType
+from penstock_shared.words import RequestKind, TaskType
 
 SUBMIT_EXAMPLES: Final = (
     "Examples: penstock submit 'Which city is the capital of France?' --wait 60 --json; "
@@ -46,12 +48,15 @@ def submit(
     seed: Annotated[int | None, typer.Option(help="for temperature > 0")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="text at which the answer ends")] = None,
     cache: Annotated[bool, typer.Option(help="take and leave answers in the cache")] = True,
+    kind: Annotated[RequestKind, typer.Option(help="what is asked for")] = RequestKind.CHAT,
+    schema: Annotated[Path | None, typer.Option(help="JSON Schema that the answer matches")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit one prompt; with --wait, print the answer."""
     prompt: Any = _read_stdin() if text == "-" else text
     if system is not None:
         prompt = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+    response_format = None if schema is None else _format_of(schema)
     with Client(settings_of()) as client:
         job = client.submit(
             prompt,
@@ -62,6 +67,8 @@ def submit(
             deadline=deadline,
             idempotency_key=idempotency_key,
             cache=cache,
+            kind=kind,
+            response_format=response_format,
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -145,7 +152,7 @@ def _print_result(found: Result) -> None:
         _print_text(found.text)
     facts = [f"job {found.job_id}", found.status.value, f"{found.tier} ({found.reason})"]
     if found.text is not None:
-        where = f"from the cache ({found.source})" if found.cached else "from the engine"
+        where = f"from the cache ({found.source})" if found.cached else f"from the {found.source}"
         facts += [
             where,
             f"{found.prompt_tokens} + {found.completion_tokens} tokens",
@@ -168,6 +175,17 @@ def _print_text(text: str) -> None:
     """To the letter, except that a model may not steer a terminal."""
     shown = harmless(text) if sys.stdout.isatty() else text
     sys.stdout.write(shown + "\n")
+
+
+def _format_of(path: Path) -> dict[str, Any]:
+    """The response format of a file with a JSON Schema."""
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"{path} is no JSON ({on_one_line(str(error))})") from None
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
 def _read_stdin() -> str:

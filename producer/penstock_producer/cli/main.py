@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from penstock_producer.cli import audit, budget, cache, dead, jobs, plan, report, stack
+from penstock_producer.cli import audit, batch, budget, cache, dead, jobs, plan, report, stack
 from penstock_shared.cli import Home, guarded
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     "penstock submit 'What is the capital of France?' --wait 60. "
     "Exit statuses: 0 done, 1 the job has no answer or the books do not add up, 2 wrong usage, "
     "65 bad input, 66 no such job, 69 ledger or broker away, 73 home in use, 75 still waiting, "
-    "77 over the budget, 78 settings.",
+    "77 over the budget, 78 settings, 79 a batch's --max-cost, 80 a batch was stopped.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -26,6 +26,7 @@ app.command(epilog=jobs.STATUS_EXAMPLES)(jobs.status)
 app.command(epilog=jobs.CANCEL_EXAMPLES)(jobs.cancel)
 app.command(epilog=audit.AUDIT_EXAMPLES)(audit.audit)
 app.command(epilog=report.REPORT_EXAMPLES)(report.report)
+app.add_typer(batch.app, name="batch")
 app.add_typer(budget.app, name="budget")
 app.add_typer(dead.app, name="dead")
 app.add_typer(cache.app, name="cache")

@@ -1,7 +1,7 @@
 """Requests become jobs: inserted in bulk, one outcome for each."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -17,6 +17,7 @@ from penstock_shared.request import Request
 from penstock_shared.routing import Route
 from penstock_shared.words import JobState
 
+_Id = TypeVar("_Id", str, int)
 _IN_LIMIT = 500
 
 
@@ -29,6 +30,15 @@ class Accepted(NamedTuple):
     is_new: bool
 
 
+class Place(NamedTuple):
+    """Which line of a batch a job is; ``rank`` is its place in the backlog."""
+
+    batch_id: str
+    line: int
+    custom_id: str
+    rank: int
+
+
 class Draft(NamedTuple):
     """A request on its way into the ledger."""
 
@@ -36,6 +46,7 @@ class Draft(NamedTuple):
     route: Route
     job_id: str | None = None  # a foreign Celery task brings its own id
     hold: Hold | None = None  # what it reserves; None: it falls under no budget
+    place: Place | None = None  # None: it is no line of a batch
 
 
 Outcome = Accepted | IdempotencyConflict | BudgetExceeded
@@ -53,7 +64,7 @@ def accept(
     """
     if not drafts:
         return []
-    rows = [_row(draft, now_ms, now_ms if published else None) for draft in drafts]
+    rows = [row_of(draft, now_ms, now_ms if published else None) for draft in drafts]
     with database.write() as connection:
         tell = any(draft.hold and draft.job_id for draft in drafts)
         inserted = _insert(connection, rows, is_sqlite=database.is_sqlite, tell=tell)
@@ -83,7 +94,7 @@ def mark_published(database: Database, job_ids: Sequence[str], now_ms: int) -> N
             )
 
 
-def chunks(ids: Iterable[str]) -> Iterable[list[str]]:
+def chunks(ids: Iterable[_Id]) -> Iterable[list[_Id]]:
     """Slices of a list of ids, each short enough for one IN clause."""
     all_ids = list(ids)
     return (all_ids[i : i + _IN_LIMIT] for i in range(0, len(all_ids), _IN_LIMIT))
@@ -114,8 +125,9 @@ def _reserve(
     return refused
 
 
-def _row(draft: Draft, now_ms: int, published_ms: int | None) -> dict[str, Any]:
-    request, route = draft.request, draft.route
+def row_of(draft: Draft, now_ms: int, published_ms: int | None = None) -> dict[str, Any]:
+    """The columns of a new job."""
+    request, route, place = draft.request, draft.route, draft.place
     return {
         "id": draft.job_id or new_job_id(),
         "tenant": request.tenant,
@@ -135,6 +147,10 @@ def _row(draft: Draft, now_ms: int, published_ms: int | None) -> dict[str, Any]:
         "cancel_requested": False,
         "reserved_pusd": draft.hold.amount_pusd if draft.hold else None,
         "budget_ids": draft.hold.ids if draft.hold else None,
+        "batch_id": place.batch_id if place else None,
+        "batch_line": place.line if place else None,
+        "custom_id": place.custom_id if place else None,
+        "backlog_rank": place.rank if place else None,
     }
 
 

@@ -220,4 +220,6 @@ def _reason(row: Row[Any]) -> tuple[str, bool]:
         return str(row.state), False
     if row.source == Source.JOINED:
         return "joined", False
+    if row.source == Source.ENCODER:
+        return "embedding", False
     return ("cached" if row.source in {Source.EXACT, Source.SEMANTIC} else "free"), False

@@ -17,7 +17,7 @@ from penstock_shared.words import Source
 class Counts(NamedTuple):
     """Sums over jobs, trials and entries."""
 
-    answered: int = 0  # jobs that have an answer, wherever it is from
+    answered: int = 0  # jobs that the engine or the cache answered
     exact: int = 0
     semantic: int = 0
     joined: int = 0
@@ -115,7 +115,10 @@ def _hits(chosen: Choice) -> Select[Any]:
         for source in (Source.EXACT, Source.SEMANTIC, Source.JOINED)
     )
     saved = func.sum(JobResult.saved_pusd).label("saved_pusd")
-    return _of_charges(chosen, *of_source, saved).where(is_a_hit())
+    # Their index has embeddings too: these are no answers that a cache could give.
+    encoded = func.sum(case((JobResult.source == Source.ENCODER.value, 1), else_=0))
+    no_answers = (-encoded).label("answered")
+    return _of_charges(chosen, *of_source, saved, no_answers).where(is_a_hit())
 
 
 def _near(chosen: Choice) -> Select[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, true, update
 
 from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
@@ -21,6 +21,7 @@ class Claim(NamedTuple):
     request: Request
     created_ms: int
     deadline_ms: int | None
+    batch_id: str | None = None  # of which batch it is a line
 
 
 class Standing(NamedTuple):
@@ -28,6 +29,14 @@ class Standing(NamedTuple):
 
     state: JobState
     suspicion: int
+
+
+class Hold(NamedTuple):
+    """Who claims, since when and until when; milliseconds since 1970."""
+
+    worker_id: str
+    until_ms: int
+    now_ms: int
 
 
 def claim(
@@ -45,27 +54,37 @@ def claim(
     """
     unsuspected = true() if suspects else Job.suspicion == 0
     due = or_(Job.not_before_ms.is_(None), Job.not_before_ms <= now_ms)
-    alive = or_(Job.deadline_ms.is_(None), Job.deadline_ms > now_ms)
-    statement = (
+    hold = Hold(worker_id, now_ms + lease_ms, now_ms)
+    with database.write() as connection:
+        claims = take(connection, job_ids, hold, unsuspected, due)
+        if len(claims) < len(job_ids):
+            _expire(connection, job_ids, now_ms)
+    order = {job_id: place for place, job_id in enumerate(job_ids)}
+    return sorted(claims, key=lambda claim: order[claim.job_id])
+
+
+def take(
+    connection: Connection, job_ids: Sequence[str], hold: Hold, *conditions: ColumnElement[bool]
+) -> list[Claim]:
+    """Claim those of the jobs that are queued, in time, and meet the conditions, in any order."""
+    alive = or_(Job.deadline_ms.is_(None), Job.deadline_ms > hold.now_ms)
+    rows = connection.execute(
         update(Job)
-        .where(Job.id.in_(job_ids), is_in(JobState.QUEUED), unsuspected, due, alive)
+        .where(Job.id.in_(job_ids), is_in(JobState.QUEUED), alive, *conditions)
         .values(
             state=JobState.RUNNING.value,
             fence=Job.fence + 1,
             attempts=Job.attempts + 1,
-            worker_id=worker_id,
-            lease_until_ms=now_ms + lease_ms,
+            worker_id=hold.worker_id,
+            lease_until_ms=hold.until_ms,
+            backlog_rank=None,
         )
-        .returning(Job.id, Job.fence, Job.request, Job.created_ms, Job.deadline_ms)
-    )
-    with database.write() as connection:
-        rows = connection.execute(statement).all()
-        if rows:
-            connection.execute(insert(Attempt), [_attempt(r, worker_id, now_ms) for r in rows])
-        if len(rows) < len(job_ids):
-            _expire(connection, job_ids, now_ms)
-    order = {job_id: place for place, job_id in enumerate(job_ids)}
-    return sorted((_claim(row) for row in rows), key=lambda claim: order[claim.job_id])
+        .returning(Job.id, Job.fence, Job.request, Job.created_ms, Job.deadline_ms, Job.batch_id)
+    ).all()
+    if rows:
+        attempts = [_attempt(row, hold.worker_id, hold.now_ms) for row in rows]
+        connection.execute(insert(Attempt), attempts)
+    return [_claim(row) for row in rows]
 
 
 def renew(
@@ -97,7 +116,10 @@ def to_cancel(database: Database, worker_id: str) -> list[str]:
 
 
 def release(connection: Connection, claims: Sequence[Claim], now_ms: int) -> None:
-    """Make unfinished jobs claimable again; the attempts do not count."""
+    """Make unfinished jobs claimable again; the attempts do not count.
+
+    Lines of batches go back to their backlog, but for suspects, which have messages.
+    """
     for held in claims:
         given_back = connection.execute(
             update(Job)
@@ -108,6 +130,7 @@ def release(connection: Connection, claims: Sequence[Claim], now_ms: int) -> Non
                 attempts=Job.attempts - 1,
                 worker_id=None,
                 lease_until_ms=None,
+                backlog_rank=case((Job.suspicion == 0, Job.batch_line)),
             )
         )
         if given_back.rowcount:
@@ -201,4 +224,4 @@ def _attempt(row: Any, worker_id: str, now_ms: int) -> dict[str, Any]:
 
 def _claim(row: Any) -> Claim:
     request = Request.model_validate_json(row.request)
-    return Claim(row.id, row.fence, request, row.created_ms, row.deadline_ms)
+    return Claim(row.id, row.fence, request, row.created_ms, row.deadline_ms, row.batch_id)

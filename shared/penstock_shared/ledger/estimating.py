@@ -18,7 +18,7 @@ from penstock_shared.ledger.budgeting import Hold
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Charge, JobResult
 from penstock_shared.settings import Settings
-from penstock_shared.words import Source
+from penstock_shared.words import RequestKind, Source
 
 ASSUMED_TOKENS_PER_S: Final = 50  # of a worker with one request, prompt and answer alike
 _LAST_CHARGES: Final = 5_000
@@ -72,7 +72,7 @@ class Estimator:
         periods = tuple(
             period for budget, period in present if budget.covers(request.tenant, request.workflow)
         )
-        if not periods:
+        if not periods or request.kind is RequestKind.EMBEDDING:  # which is not charged
             return draft
         prompt = len(request.text.encode()) / self._settings.routing.bytes_per_token
         tokens = math.ceil(prompt) + request.sampling.max_tokens

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -46,24 +46,25 @@ _ANSWER_COLUMNS = (
     "decode_ms",
 )
 
+QUERY: Final = (
+    select(
+        *_JOB_COLUMNS,
+        *(getattr(JobResult, column) for column in _ANSWER_COLUMNS),
+        JobResult.saved_pusd,
+        Charge.amount_pusd,
+    )
+    .outerjoin(JobResult, JobResult.job_id == Job.id)
+    .outerjoin(Charge, Charge.job_id == Job.id)
+)
+
 
 def fetch(database: Database, job_ids: Sequence[str]) -> dict[str, Result]:
     """The jobs of these ids, as they stand now; unknown ids are left out."""
-    query = (
-        select(
-            *_JOB_COLUMNS,
-            *(getattr(JobResult, column) for column in _ANSWER_COLUMNS),
-            JobResult.saved_pusd,
-            Charge.amount_pusd,
-        )
-        .outerjoin(JobResult, JobResult.job_id == Job.id)
-        .outerjoin(Charge, Charge.job_id == Job.id)
-    )
     found: dict[str, Result] = {}
     with database.read() as connection:
         for some in chunks(job_ids):
-            for row in connection.execute(query.where(Job.id.in_(some))):
-                found[row.id] = _result(row)
+            for row in connection.execute(QUERY.where(Job.id.in_(some))):
+                found[row.id] = result_of(row)
     return found
 
 
@@ -75,7 +76,8 @@ def fetch_one(database: Database, job_id: str) -> Result:
     return found[job_id]
 
 
-def _result(row: Any) -> Result:
+def result_of(row: Any) -> Result:
+    """The result that a row of ``QUERY`` holds."""
     done = row.finished_ms is not None
     return Result(
         job_id=row.id,

@@ -4,35 +4,37 @@ Times are milliseconds since 1970 (``_ms``), money is picodollars (``_pusd``).
 """
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Double,
     ForeignKey,
     Index,
-    Integer,
-    LargeBinary,
     String,
     Text,
     literal,
-    text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from penstock_shared.ids import MAX_JOB_ID_CHARS
+from penstock_shared.ledger.schema_base import Id, Label, Table, partial_index
+from penstock_shared.ledger.schema_batches import Batch, BatchDocument, BatchRefusal
+from penstock_shared.ledger.schema_cache import CacheEntry, CacheTrial
 from penstock_shared.words import JobState, Source
 
-Id = String(MAX_JOB_ID_CHARS)
-Label = String(200)
-
-
-def _partial_index(name: str, where: str, *columns: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-
-
-class Table(DeclarativeBase):
-    """Root of the tables."""
-
-    type_annotation_map = {int: BigInteger}  # noqa: RUF012 - SQLAlchemy's own interface
+__all__ = [
+    "Attempt",
+    "Batch",
+    "BatchDocument",
+    "BatchRefusal",
+    "BudgetPeriod",
+    "CacheEntry",
+    "CacheTrial",
+    "Charge",
+    "Duty",
+    "Job",
+    "JobResult",
+    "Table",
+    "WorkerTime",
+    "is_a_hit",
+    "is_in",
+]
 
 
 class Job(Table):
@@ -67,14 +69,43 @@ class Job(Table):
     reserved_pusd: Mapped[int | None]
     budget_ids: Mapped[str | None] = mapped_column(Text)  # of budget_periods, parted by blanks
 
+    # of a line of a batch: its batch, its number in the file, and the caller's name for it
+    batch_id: Mapped[str | None] = mapped_column(Id)
+    batch_line: Mapped[int | None]
+    custom_id: Mapped[str | None] = mapped_column(Text)
+    # its place among the lines that wait for a worker with room; NULL: it waits there no more.
+    # Lines with the same prefix have the number of the first of them.
+    backlog_rank: Mapped[int | None]
+
     __table_args__ = (
         Index("uq_jobs_idempotency", "tenant", "idempotency_key", unique=True),
-        _partial_index("ix_jobs_outbox", "published_ms IS NULL AND state = 'queued'", "created_ms"),
-        _partial_index("ix_jobs_leases", "state = 'running'", "lease_until_ms"),
-        _partial_index("ix_jobs_deadlines", "state = 'queued'", "deadline_ms"),
-        _partial_index("ix_jobs_waiting", "state = 'queued'", "tier", "published_ms"),
-        _partial_index("ix_jobs_dead", "state = 'dead'", "finished_ms"),
-        _partial_index(
+        partial_index(
+            "ix_jobs_outbox",
+            "published_ms IS NULL AND state = 'queued' AND backlog_rank IS NULL",
+            "created_ms",
+        ),
+        partial_index(
+            "ix_jobs_backlog",
+            "state = 'queued' AND backlog_rank IS NOT NULL",
+            "batch_id",
+            "tier",
+            "backlog_rank",
+            "batch_line",
+        ),
+        partial_index("ix_jobs_lines", "batch_id IS NOT NULL", "batch_id", "batch_line"),
+        partial_index(
+            "ix_jobs_lines_ended",
+            "batch_id IS NOT NULL",
+            "batch_id",
+            "finished_ms",
+            "batch_line",
+            "state",
+        ),
+        partial_index("ix_jobs_leases", "state = 'running'", "lease_until_ms"),
+        partial_index("ix_jobs_deadlines", "state = 'queued'", "deadline_ms"),
+        partial_index("ix_jobs_waiting", "state = 'queued'", "tier", "published_ms"),
+        partial_index("ix_jobs_dead", "state = 'dead'", "finished_ms"),
+        partial_index(
             "ix_jobs_cancellations", "state = 'running' AND cancel_requested", "worker_id"
         ),
         Index("ix_jobs_created", "created_ms"),
@@ -125,8 +156,8 @@ class JobResult(Table):
 
     # Few rows are hits or near misses; statistics read no others.
     __table_args__ = (
-        _partial_index("ix_results_hits", "source <> 'engine'", "job_id", "source", "saved_pusd"),
-        _partial_index("ix_results_near_misses", "near_miss IS NOT NULL", "job_id"),
+        partial_index("ix_results_hits", "source <> 'engine'", "job_id", "source", "saved_pusd"),
+        partial_index("ix_results_near_misses", "near_miss IS NOT NULL", "job_id"),
         # What a report reads of every result, without its text.
         Index(
             "ix_results_report",
@@ -136,7 +167,7 @@ class JobResult(Table):
             "completion_tokens",
             "saved_pusd",
         ),
-        _partial_index(
+        partial_index(
             "ix_results_manners", "quantization IS NOT NULL OR speculation IS NOT NULL", "job_id"
         ),
     )
@@ -155,60 +186,6 @@ class Charge(Table):
     created_ms: Mapped[int]
 
     __table_args__ = (Index("ix_charges_created", "created_ms"),)
-
-
-class CacheEntry(Table):
-    """One cached answer with the question that it answers."""
-
-    __tablename__ = "cache_entries"
-
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(64), unique=True)  # partition and normalized question
-    partition: Mapped[str] = mapped_column(String(64))
-    tenant: Mapped[str] = mapped_column(Label)
-    tier: Mapped[str] = mapped_column(Label)
-    question: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
-    finish_reason: Mapped[str] = mapped_column(String(32))
-    prompt_tokens: Mapped[int]
-    completion_tokens: Mapped[int]
-    charge_pusd: Mapped[int]  # what the answer cost when it was made
-    encoder: Mapped[str | None] = mapped_column(Text)
-    vector: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32, length 1, little endian
-    created_ms: Mapped[int]
-    expires_ms: Mapped[int]
-    model: Mapped[str] = mapped_column(Text, default="", server_default="")  # that answered
-    used_ms: Mapped[int] = mapped_column(default=0, server_default="0")  # stored or served last
-    hits: Mapped[int] = mapped_column(default=0, server_default="0")  # how often it was served
-
-    __table_args__ = (
-        Index("ix_cache_entries_vectors", "tier", "encoder", "id"),
-        Index("ix_cache_entries_used", "tier", "used_ms"),
-        Index("ix_cache_entries_expiry", "expires_ms"),
-    )
-
-
-class CacheTrial(Table):
-    """A cached answer that was compared with what the engine answered to the same question."""
-
-    __tablename__ = "cache_trials"
-
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    job_id: Mapped[str] = mapped_column(Id, unique=True)  # who asked
-    tier: Mapped[str] = mapped_column(Label)
-    tenant: Mapped[str] = mapped_column(Label)
-    partition: Mapped[str] = mapped_column(String(64))
-    band: Mapped[str] = mapped_column(String(32))  # of what kind the likeness was
-    entry_id: Mapped[int]  # the entry may be gone by now
-    similarity: Mapped[float] = mapped_column(Double)
-    reason: Mapped[str] = mapped_column(Text)
-    agreed: Mapped[bool]
-    # the caller got the cached answer, and the engine answered it as well, off his path
-    served: Mapped[bool]
-    cost_pusd: Mapped[int]  # what the comparison cost; it is waste
-    created_ms: Mapped[int]
-
-    __table_args__ = (Index("ix_cache_trials_tier", "tier", "id"),)
 
 
 class WorkerTime(Table):
@@ -230,7 +207,7 @@ class WorkerTime(Table):
     # what it had begun for requests that were lost with it: waste too, unless it comes back
     lost_pusd: Mapped[int] = mapped_column(default=0, server_default="0")
 
-    __table_args__ = (_partial_index("ix_worker_time_open", "ended_ms IS NULL", "seen_ms"),)
+    __table_args__ = (partial_index("ix_worker_time_open", "ended_ms IS NULL", "seen_ms"),)
 
 
 class BudgetPeriod(Table):
@@ -260,7 +237,10 @@ class Duty(Table):
 
 
 def is_a_hit() -> ColumnElement[bool]:
-    """The condition of an index: the engine did nothing for this answer."""
+    """The condition of an index: the engine did nothing for this answer.
+
+    That holds for embeddings too, which are no hits: see ``Source.is_cached``.
+    """
     return JobResult.source != literal(Source.ENGINE.value, literal_execute=True)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from penstock_shared.ledger import budgeting, claiming, worker_time
+from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.budgeting import Reservation
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database, storable
@@ -112,6 +113,7 @@ def settle(
         if succeeded:
             _record(connection, account, succeeded, now_ms)
             _remember(database, connection, account, succeeded, now_ms)
+            records.add_spent(connection, ((s.claim.batch_id, s.cost_pusd) for s in succeeded))
         charged = sum(s.cost_pusd for s in succeeded)
         wasted += sum(s.cost_pusd for s in mine) - charged
         book(connection, account, charged, wasted, spent)

@@ -35,11 +35,12 @@ def take_duty(database: Database, holder: str, *, now_ms: int, until_ms: int) ->
 def outbox(database: Database, *, now_ms: int, older_than_ms: int, limit: int) -> list[Wakeup]:
     """Queued jobs that wait to be published and are due, oldest first.
 
+    Lines of batches that wait in their backlog are not published: workers take them from there.
     ``older_than_ms`` leaves a client the time to publish its own jobs.
     """
     query = (
         select(Job.id, Job.tier, Job.fence)
-        .where(Job.published_ms.is_(None), is_in(JobState.QUEUED))
+        .where(Job.published_ms.is_(None), is_in(JobState.QUEUED), Job.backlog_rank.is_(None))
         .where(Job.created_ms < now_ms - older_than_ms)
         .where(Job.not_before_ms.is_(None) | (Job.not_before_ms <= now_ms))
         .order_by(Job.created_ms)

@@ -15,7 +15,7 @@ _HOUR_MS = 3_600_000
 
 
 class Answered(NamedTuple):
-    """The jobs of a tier that succeeded, by who answered."""
+    """The jobs of a tier that the engine or the cache answered, so without embeddings."""
 
     tier: str
     jobs: int
@@ -82,7 +82,7 @@ def _answered(connection: Connection, since_ms: int) -> tuple[Answered, ...]:
     query = (
         select(Job.tier, func.count(), by_engine)
         .join(JobResult, JobResult.job_id == Job.id)
-        .where(Job.created_ms >= since_ms)
+        .where(Job.created_ms >= since_ms, JobResult.source != Source.ENCODER.value)
         .group_by(Job.tier)
         .order_by(Job.tier)
     )

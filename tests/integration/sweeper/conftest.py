@@ -9,7 +9,7 @@ from redis import Redis
 from penstock_shared.broker import Publisher, Wakeup, make_app, queues_of
 from penstock_shared.ledger import accepting
 from penstock_shared.ledger.database import Database
-from penstock_shared.settings import Settings, WorkerSettings
+from penstock_shared.settings import CacheSettings, Settings, WorkerSettings
 from penstock_shared.stack.redis_server import RedisServer
 from penstock_workers.sweeper import Sweeper
 from tests.examples import NOW, Clock, accept_some
@@ -21,11 +21,11 @@ CAPACITY = 3  # cached answers of a tier
 class Yard:
     """A sweeper between a ledger and a Redis."""
 
-    def __init__(self, database: Database, settings: Settings, worker: WorkerSettings) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
         self.clock = Clock(NOW)
         self.app = make_app(settings)
-        self.worker = worker
+        self.settings = settings
         self.publisher = Publisher(self.app)
         self.sweepers: list[Sweeper] = []
         self.sweeper = self.another("one")
@@ -38,9 +38,7 @@ class Yard:
             worker_id,
             database=self.database,
             app=self.app,
-            tiers=["small", "large"],
-            settings=self.worker,
-            cache_capacity=CAPACITY,
+            settings=self.settings,
             may_judge=lambda: self.may_judge,
             now_ms=self.clock,
         )
@@ -74,7 +72,14 @@ class Yard:
 
 @pytest.fixture
 def yard(database: Database, make_settings: Make, redis_url: str) -> Iterator[Yard]:
-    made = Yard(database, make_settings(broker_url=redis_url), WorkerSettings(sweep_s=5.0))
+    made = Yard(
+        database,
+        make_settings(
+            broker_url=redis_url,
+            worker=WorkerSettings(sweep_s=5.0),
+            cache=CacheSettings(capacity=CAPACITY),
+        ),
+    )
     yield made
     made.close()
 
@@ -82,7 +87,7 @@ def yard(database: Database, make_settings: Make, redis_url: str) -> Iterator[Ya
 @pytest.fixture
 def own_yard(database: Database, make_settings: Make, own_redis: RedisServer) -> Iterator[Yard]:
     """One whose Redis may be stopped, and whose sweeper does not wait long."""
-    settings = make_settings(broker_url=own_redis.url)
-    made = Yard(database, settings, WorkerSettings(sweep_s=0.01))
+    settings = make_settings(broker_url=own_redis.url, worker=WorkerSettings(sweep_s=0.01))
+    made = Yard(database, settings)
     yield made
     made.close()

@@ -42,7 +42,7 @@ def test_who_was_cut_off_calls_nobody_lost_and_still_publishes(yard: Yard) -> No
 
 def test_a_job_that_lost_every_worker_dies_and_is_not_published(yard: Yard) -> None:
     [job_id] = accept_some(yard.database)
-    now, published, losses = NOW, 0, 4 * yard.worker.max_attempts
+    now, published, losses = NOW, 0, 4 * yard.settings.worker.max_attempts
     for _ in range(losses):
         assert claim_some(yard.database, [job_id], now_ms=now)
         now += LEASE + 60_000

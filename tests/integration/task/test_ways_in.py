@@ -63,6 +63,14 @@ def test_messages_enter_the_ledger(infer: Task, database: Database) -> None:
     assert json.loads(job.request)["messages"] == messages
 
 
+def test_a_kind_and_a_response_format_enter_the_ledger(infer: Task, database: Database) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    run(infer, "foreign-1", prompt=SHORT, kind="completion", response_format=wanted)
+    [job] = rows(database, Job)
+    stored = json.loads(job.request)
+    assert (stored["kind"], stored["response_format"]) == ("completion", wanted)
+
+
 def test_a_template_takes_the_answer_before_it(infer: Task, database: Database) -> None:
     before = answered(database, "Paris & Lyon")
     run(infer, "foreign-1", outcome_of(before), template="Translate: {{ answer }}")
@@ -124,6 +132,8 @@ def test_a_template_over_a_job_without_an_answer_says_which(
         {"prompt": "hello", "max_tokens": 0},
         {"prompt": "hello", "colour": "red"},
         {"messages": []},
+        {"prompt": "hello", "kind": "picture"},
+        {"prompt": "hello", "response_format": {"type": "xml"}},
         {"messages": [{"role": "nobody", "content": CANARY}]},
     ],
 )

@@ -14,7 +14,7 @@ from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import NewEntry
 from penstock_shared.request import Request
-from penstock_shared.words import Source
+from penstock_shared.words import RequestKind, Source
 from penstock_workers.cache.following import Follower
 from penstock_workers.cache.key import CacheKey, key_of
 from penstock_workers.cache.trust import Trust, band_of
@@ -71,7 +71,6 @@ class Cache:
         self._settings = settings
         self._identity = dict(identity)
         self._encoder = encoder
-        self._encoding = threading.Lock()
         self._now_ms = now_ms
         self._index_lock = threading.Lock()
         kind = _INDEXES[settings.index]
@@ -91,15 +90,21 @@ class Cache:
             now_ms=now_ms,
         )
 
-    def lookup(self, claims: Sequence[Claim]) -> list[Lookup]:
-        """Look a batch up: one query for exact hits, one embedding pass for all the others."""
+    def lookup(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> list[Lookup]:
+        """Look a batch up: one query for exact hits, one embedding pass for all the others.
+
+        Without ``by_meaning`` there are exact hits only, and what is stored of the others too.
+        """
         keys = [key_of(claim.request, self._identity) for claim in claims]
         wanted = [self._is_open_to(claim.request) for claim in claims]
         exact = self._exact([key.key for key, want in zip(keys, wanted, strict=True) if want])
         rest = [
             index
             for index, key in enumerate(keys)
-            if wanted[index] and key.key not in exact and self._is_comparable(key)
+            if wanted[index]
+            and by_meaning
+            and key.key not in exact
+            and self._is_comparable(claims[index].request, key)
         ]
         vectors = self._encode([keys[index].to_encode for index in rest])
         found = dict(
@@ -152,8 +157,11 @@ class Cache:
         is_sampled = request.tenant in self._settings.sampled_tenants
         return is_wanted and (request.sampling.is_repeatable or is_sampled)
 
-    def _is_comparable(self, key: CacheKey) -> bool:
-        return self._index is not None and len(key.question) <= self._settings.max_question_chars
+    def _is_comparable(self, request: Request, key: CacheKey) -> bool:
+        # A text to be continued is no question: another one that means the same goes on otherwise.
+        is_question = request.kind is RequestKind.CHAT
+        is_short = len(key.question) <= self._settings.max_question_chars
+        return self._index is not None and is_question and is_short
 
     def _exact(self, keys: Sequence[str]) -> dict[str, _Found]:
         if not keys:
@@ -165,11 +173,10 @@ class Cache:
         }
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of length 1; one thread at a time, because a tokenizer serves only one."""
+        """Vectors of length 1."""
         if not texts or self._encoder is None:
             return np.zeros((0, 0), dtype=np.float32)
-        with self._encoding:
-            return self._encoder.encode(texts)
+        return self._encoder.encode(texts)
 
     def _semantic(self, keys: Sequence[CacheKey], vectors: NDArray[np.float32]) -> list[_Found]:
         if self._index is None or not keys:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from penstock_shared.request import Request, normalize
+from penstock_shared.words import RequestKind
 
 _END_CHARS: Final = 400
 
@@ -31,13 +32,17 @@ class CacheKey(NamedTuple):
 def key_of(request: Request, identity: Mapping[str, Any]) -> CacheKey:
     """The key of a request to the model of this identity.
 
-    Tenant, model, system prompt, earlier turns and every sampling parameter make the partition,
-    so nothing that differs in one of them can meet in the cache.
+    Tenant, model, system prompt, earlier turns, every sampling parameter, the kind of request and
+    the form of the answer make the partition, so nothing that differs in one of them can meet in
+    the cache. The text of a completion counts to the letter.
     """
     before = [(m.role, normalize(m.content)) for m in request.messages[:-1]]
-    parts = [request.tenant, dict(identity), before, request.sampling.model_dump()]
+    parts: list[Any] = [request.tenant, dict(identity), before, request.sampling.model_dump()]
+    if special := request.what_is_special():  # else the key is that of entries from before
+        parts.append(special)
     partition = _fingerprint(json.dumps(parts, sort_keys=True))
-    question = normalize(request.question)
+    is_exact = request.kind is RequestKind.COMPLETION
+    question = request.question if is_exact else normalize(request.question)
     return CacheKey(partition, _fingerprint(f"{partition}\n{question}"), question)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.request import Sampling
+from penstock_shared.response_format import ResponseFormat
 from penstock_shared.words import Metering
 
 
@@ -19,6 +20,7 @@ class EngineConfig(NamedTuple):
     environment: dict[str, str]
     cpus: tuple[int, ...]
     metering: Metering = Metering.KV
+    interactive_slowdown: float = 1.6  # of foreground requests by background ones, at most
 
 
 class EngineLimits(NamedTuple):
@@ -37,6 +39,8 @@ class EngineRequest(NamedTuple):
     prompt_token_ids: tuple[int, ...]
     sampling: Sampling
     cache_salt: str  # keeps tenants apart in the prefix cache
+    response_format: ResponseFormat | None = None  # what the answer must be; None: text
+    background: bool = False  # no caller waits: it fills the room that others leave
 
 
 class Ending(StrEnum):
@@ -114,10 +118,10 @@ class HostedEngine(Protocol):
         """True while requests are in it."""
 
     def add(self, request: EngineRequest) -> Completion | None:
-        """Add a request; one that is refused comes back at once with Ending.ERROR."""
+        """Add a request; one that is refused comes back with Ending.ERROR, here or from a step."""
 
     def step(self) -> list[Completion]:
-        """Run one step; returns what finished in it."""
+        """Run one step; returns what ended in it."""
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         """Stop requests; those still inside come back with Ending.ABORT."""

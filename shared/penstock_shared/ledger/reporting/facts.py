@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 
 from penstock_shared.ledger.auditing import Window
-from penstock_shared.ledger.schema import Charge, Job, JobResult, Label
+from penstock_shared.ledger.schema import Charge, Job, JobResult
+from penstock_shared.ledger.schema_base import Label
 
 DAY_MS: Final = 86_400_000
 NOTHING: Final = ""  # the key of jobs without a workflow

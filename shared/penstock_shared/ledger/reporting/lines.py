@@ -18,6 +18,7 @@ PERCENTILES: Final = (50, 95, 99)
 LENGTHS: Final = (0, *(2**power for power in range(7, 21)))
 _OPEN: Final = frozenset({Dimension.TENANT, Dimension.WORKFLOW})  # may have any number of values
 HAS_ENGINE: Final = FACTS.c.source == Source.ENGINE.value
+_IS_COMPUTED: Final = FACTS.c.source.in_([s.value for s in Source if not s.is_cached])
 
 
 class Line(NamedTuple):
@@ -25,7 +26,7 @@ class Line(NamedTuple):
 
     key: str | int | None  # None: all others
     requests: int
-    by_engine: int  # of them; the cache answered the others
+    by_engine: int  # of them, or by the encoder; the cache answered the others
     prompt_tokens: int
     output_tokens: int
     amount_pusd: int
@@ -162,7 +163,7 @@ def whole(total: Any) -> ColumnElement[int]:
 ADDED: Final = ("requests", "by_engine", "prompt_tokens", "output_tokens", "amount_pusd")
 SUMS: Final = (
     func.count(),
-    whole(case((HAS_ENGINE, 1), else_=0)),
+    whole(case((_IS_COMPUTED, 1), else_=0)),
     whole(FACTS.c.prompt_tokens),
     whole(FACTS.c.output_tokens),
     whole(FACTS.c.amount_pusd),

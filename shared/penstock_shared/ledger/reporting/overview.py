@@ -49,7 +49,7 @@ def overview(connection: Connection, scope: Scope) -> Overview:
             Work(str(line.key), line.requests, line.tokens, line.amount_pusd)
             for line in _by_name(row for row in rows if row.source == Source.ENGINE)
         ],
-        _hits([row for row in rows if row.source != Source.ENGINE]),
+        _hits([row for row in rows if Source(row.source).is_cached]),
     )
 
 

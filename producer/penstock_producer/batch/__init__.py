@@ -1,0 +1,1 @@
+"""Batches: an input of any size becomes jobs, and their answers become a file."""

@@ -1,0 +1,37 @@
+"""What a caller wants of a batch besides its input."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from penstock_producer.batch.shape import STANDARD
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """``out`` and ``errors`` are paths, "-" is standard output; without ``out`` nobody writes.
+
+    ``max_cost_usd`` is where the batch pauses. ``key`` makes a batch without a file found again.
+    """
+
+    out: str | None = None
+    errors: str | None = None
+    skip_invalid: bool = False
+    max_cost_usd: Decimal | None = None
+    tenant: str = "default"
+    workflow: str | None = None
+    label: str | None = None
+    key: str | None = None
+
+    @property
+    def out_file(self) -> Path | None:
+        """The file that is written, if it is one."""
+        return file_of(self.out)
+
+
+def file_of(place: str | None) -> Path | None:
+    """The absolute path of an output; None when it is no file of its own, such as a device."""
+    if place is None or place == STANDARD:
+        return None
+    path = Path(place).resolve()
+    return path if path.is_file() or not path.exists() else None

@@ -1,0 +1,104 @@
+"""A folder of documents becomes lines: one for each chunk of each document."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from penstock_producer.batch.reading.chunking import Chunker
+from penstock_producer.batch.reading.document_text import text_of
+from penstock_producer.batch.reading.documents import MARKDOWN_SUFFIXES, Document, Folder
+from penstock_producer.batch.reading.line import BadLine, Line, LineError
+from penstock_producer.batch.reading.making import Maker, check_custom_id
+from penstock_producer.batch.reading.options import CHAT, ReadOptions
+from penstock_producer.batch.reading.table import with_system
+from penstock_producer.batch.reading.templates import PromptTemplate
+from penstock_shared.settings import Settings
+
+
+class Corpus:
+    """The chunks of a folder. One document is held at a time.
+
+    A chunk's custom_id is its document's name, ``#`` and its number in the document. What is
+    wrong with a document as a whole stands before its chunks, as number 0. With a reduce prompt, a
+    line with the document's name comes after its chunks.
+    """
+
+    columns: list[str] | None = None
+
+    def __init__(self, path: Path, maker: Maker, options: ReadOptions, settings: Settings) -> None:
+        self.folder = Folder(path)
+        self.endpoint = options.endpoint or CHAT
+        self._maker = maker
+        self._chunker = Chunker(options, settings)
+        prompt = options.map_prompt or options.template or "{{ text }}"
+        self._prompt = PromptTemplate(prompt, "the map prompt")
+        self._reduce = options.reduce_prompt
+        PromptTemplate.maybe(self._reduce, "the reduce prompt")
+        self._system = PromptTemplate.maybe(options.system, "the system template")
+        self._read_bytes = 0
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Bytes of all documents."""
+        return self.folder.size_bytes()
+
+    def position(self) -> float:
+        """Share of the documents' bytes that was read."""
+        return min(1.0, self._read_bytes / (self.size_bytes or 1))
+
+    def digest(self) -> str:
+        """SHA-256 over names and contents."""
+        return self.folder.digest()
+
+    def lines(self, start: int = 1) -> Iterator[Line]:
+        """The chunks from number ``start`` on; documents before it are cut, but not rendered."""
+        number = self._read_bytes = 0
+        for document in self.folder.walk():
+            error, chunks = self._cut(document)
+            first = number + 1
+            if error is not None:
+                number += 1
+                if number >= start:
+                    yield Line(number, f"{document.name}#0", None, error, document.name)
+            for chunk, text in enumerate(chunks, 1):
+                number += 1
+                if number >= start:
+                    yield self._line(number, document, chunk, len(chunks), text)
+            if self._reduce is not None and number >= first:
+                number += 1
+                if number >= start:
+                    yield self._sum(number, document, self._reduce, (first, number - 1))
+            self._read_bytes += document.size_bytes
+
+    def _cut(self, document: Document) -> tuple[LineError | None, list[str]]:
+        text, error = text_of(document)
+        is_markdown = document.name.lower().endswith(MARKDOWN_SUFFIXES)
+        chunks = self._chunker.chunks(text, is_markdown=is_markdown)
+        if not chunks and error is None:
+            self.folder.skip(document.name, "no text in it")
+        return error, chunks
+
+    def _line(self, number: int, document: Document, chunk: int, chunks: int, text: str) -> Line:
+        custom_id = f"{document.name}#{chunk}"
+        values: dict[str, Any] = {
+            "text": text,
+            "document": document.name,
+            "chunk": chunk,
+            "chunks": chunks,
+        }
+        try:
+            check_custom_id(custom_id)
+            prompt = with_system(self._system, self._prompt.render(values), values)
+            request = self._maker.make(self.endpoint, prompt, {})
+        except BadLine as bad:
+            return Line(number, custom_id, None, bad.error, document.name)
+        return Line(number, custom_id, request, None, document.name)
+
+    def _sum(self, number: int, document: Document, prompt: str, parts: tuple[int, int]) -> Line:
+        """The line that sums up a document; its prompt stays a template until its parts ended."""
+        try:
+            request = self._maker.make(self.endpoint, prompt, {})
+        except BadLine as bad:
+            return Line(number, document.name, None, bad.error, document.name)
+        return Line(number, document.name, request, None, document.name, parts)

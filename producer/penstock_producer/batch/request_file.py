@@ -1,0 +1,109 @@
+"""Requests from a program, kept in a file so that a batch of them can go on another day."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from penstock_producer.batch.reading import Line, LineError, ReadOptions, without_duplicates
+from penstock_shared.errors import PenstockError
+from penstock_shared.request import Request
+from penstock_shared.words import RequestKind
+
+_ENDPOINTS = {
+    RequestKind.CHAT: "/v1/chat/completions",
+    RequestKind.COMPLETION: "/v1/completions",
+    RequestKind.EMBEDDING: "/v1/embeddings",
+}
+
+
+class Item(NamedTuple):
+    """One thing that a program wants answered; without ``custom_id`` it gets its number."""
+
+    custom_id: str | None
+    request: Request
+
+
+class RequestFile:
+    """An input as ``inputs.Input`` wants it: one request on each line, as JSON."""
+
+    kind = "openai"
+    columns: Sequence[str] | None = None
+    options: ReadOptions | None = None
+
+    def __init__(self, path: Path, label: str, spool: Path) -> None:
+        self.path = path
+        self.label = label
+        self._spool = spool
+        self._read_bytes = 0
+
+    @property
+    def endpoint(self) -> str:
+        """That of the first request; a program's requests are of one kind."""
+        first = next(self.lines(), None)
+        is_one = first is not None and first.request is not None
+        return _ENDPOINTS[first.request.kind if is_one else RequestKind.CHAT]  # type: ignore[union-attr]
+
+    def lines(self, start: int = 1) -> Iterator[Line]:
+        """The requests from number ``start`` on."""
+        self._read_bytes = 0
+        with self.path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                self._read_bytes += len(raw)
+                if number >= start:
+                    yield _line(number, raw)
+
+    def checked_lines(self) -> Iterator[Line]:
+        """All of them; the second one with a custom_id carries duplicate_custom_id."""
+        return without_duplicates(self.lines(), self._spool)
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """None: it is no table."""
+        return iter(())
+
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def position(self) -> float:
+        """Share that the newest reading has taken."""
+        return self._read_bytes / max(1, self.path.stat().st_size)
+
+
+def spooled(items: Iterable[Any], read: Callable[[int, Any], Item], path: Path) -> Path:
+    """Write items to a file that appears when it is complete; one at a time is in memory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            for number, item in enumerate(items, start=1):
+                file.write(_raw(*read(number, item)))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+    return path
+
+
+def _raw(custom_id: str | None, request: Request) -> bytes:
+    name = json.dumps(custom_id)
+    body = request.model_dump_json(exclude_defaults=True)
+    return f'{{"custom_id":{name},"request":{body}}}\n'.encode()
+
+
+def _line(number: int, raw: bytes) -> Line:
+    try:
+        values = json.loads(raw)
+        request = Request.model_validate(values["request"])
+    except (KeyError, TypeError, ValueError) as error:
+        wrong = LineError("invalid_request", str(error).partition("\n")[0])
+        return Line(number, None, None, wrong)
+    except PenstockError as error:
+        return Line(number, None, None, LineError("invalid_request", error.message))
+    return Line(number, values["custom_id"] or str(number), request)

@@ -1,0 +1,186 @@
+"""What ``penstock batch run`` and ``submit`` do: check, estimate, begin, watch."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import typer
+from rich.console import Console
+
+from penstock_producer.batch import estimating
+from penstock_producer.batch.estimating import Estimate
+from penstock_producer.batch.preparing import Preparation, prepare
+from penstock_producer.batch.reading import ReadOptions, Source
+from penstock_producer.batch.running import BatchRun, RunOptions
+from penstock_producer.cli import batch_outcome, batch_views
+from penstock_producer.cli.batch_interrupt import Interrupt
+from penstock_producer.cli.batch_watch import Watch
+from penstock_producer.cli.facts import open_ledger, print_json
+from penstock_shared import clock
+from penstock_shared.cli import settings_of
+from penstock_shared.errors import InvalidBatch
+from penstock_shared.ids import new_job_id
+from penstock_shared.ledger.batches import measuring, overview, records
+from penstock_shared.ledger.batches.records import BatchRecord
+from penstock_shared.ledger.database import Database
+from penstock_shared.settings import Settings
+
+SUBMITTED: Final = "submit:"  # begins what stands in the place of an output file
+_SEARCHED: Final = 100
+err = Console(stderr=True, highlight=False, emoji=False)
+out = Console(highlight=False, emoji=False)
+
+
+class Plan(NamedTuple):
+    """What the flags say: how to read, how to run, and what to ask or print."""
+
+    path: str
+    read: ReadOptions
+    run: RunOptions
+    dry_run: bool
+    as_json: bool
+    yes: bool
+
+
+class _Ready(NamedTuple):
+    """An input that was checked and estimated."""
+
+    settings: Settings
+    database: Database
+    source: Source
+    preparation: Preparation
+
+
+def work(plan: Plan) -> None:
+    """Answer every line, and write the answers."""
+    with _ready(plan) as ready:
+        if ready is None:
+            return
+        batch = BatchRun(ready.settings, ready.database, ready.source, plan.run)
+        if not _is_known(plan.run, ready):
+            _ask(plan)
+        record = batch.start(ready.preparation)
+        _watch(plan, ready, batch, record)
+
+
+def load(plan: Plan) -> None:
+    """Load every line; workers answer them, and nobody waits."""
+    with _ready(plan) as ready:
+        if ready is None:
+            return
+        key = _key_of_half_loaded(plan, ready) or f"{SUBMITTED}{new_job_id()}"
+        run = replace(plan.run, key=key)
+        batch = BatchRun(ready.settings, ready.database, ready.source, run)
+        _ask(plan)
+        record = batch.start(ready.preparation)
+        with Interrupt() as interrupt, err.status("loading"):
+            record = batch.load(interrupt.asked)
+            if interrupt.asked.is_set():
+                batch_outcome.pause_and_leave(ready.database, record.id, err, interrupt.exit_status)
+        if plan.as_json:
+            print_json({"batch_id": record.id, "total": record.total})
+        else:
+            sys.stdout.write(record.id + "\n")
+
+
+@contextmanager
+def _ready(plan: Plan) -> Iterator[_Ready | None]:
+    """None when nothing is to be done. Raises InvalidBatch for lines that nobody said to skip."""
+    settings = settings_of()
+    with open_ledger() as database, _spool(settings) as spool:
+        source = Source.open(plan.path, plan.read, settings, spool=spool)
+        with Watch(err, lambda _: ()) as watch:
+            preparation = prepare(source, settings, on_progress=watch.read)
+        estimate = estimating.estimate(preparation, settings, database)
+        _show(plan, source, preparation, estimate)
+        yield None if plan.dry_run else _Ready(settings, database, source, preparation)
+
+
+def _show(plan: Plan, source: Source, preparation: Preparation, estimate: Estimate) -> None:
+    stops = bool(preparation.error_count) and not plan.run.skip_invalid
+    if plan.as_json:
+        if plan.dry_run or stops:
+            facts = batch_views.estimate_facts(preparation, estimate)
+            print_json({**facts, "errors": batch_views.error_facts(preparation)})
+    else:
+        if source.skipped_count:
+            passed_over = f"{source.skipped_count:,} files are passed over: {source.skipped[0]}"
+            err.print(passed_over, markup=False)
+        if preparation.error_count:
+            err.print(batch_views.errors_table(preparation))
+    if stops:
+        raise InvalidBatch(
+            f"{preparation.error_count:,} of {preparation.total:,} lines are wrong, and nothing "
+            "was accepted; mend them, or put them into ERR with --skip-invalid",
+            reason=preparation.errors[0].code,
+            line=preparation.errors[0].line,
+        )
+    if not plan.as_json:
+        console = out if plan.dry_run else err
+        console.print(batch_views.estimate_view(preparation, estimate))
+
+
+def _ask(plan: Plan) -> None:
+    """Ask a person at a terminal before money is spent."""
+    if not plan.yes and sys.stdin.isatty() and sys.stderr.isatty():
+        typer.confirm("Start?", default=True, abort=True, err=True)
+
+
+def _is_known(run: RunOptions, ready: _Ready) -> bool:
+    """Whether this very command was started before."""
+    file = run.out_file
+    return file is not None and bool(
+        records.newest(
+            ready.database, tenant=run.tenant, out=str(file), digest=ready.preparation.digest
+        )
+    )
+
+
+def _key_of_half_loaded(plan: Plan, ready: _Ready) -> str | None:
+    """The same input, submitted before by a command that was killed while it loaded."""
+    known = records.newest(
+        ready.database,
+        tenant=plan.run.tenant,
+        digest=ready.preparation.digest,
+        limit=_SEARCHED,
+    )
+    for record in known:
+        is_open = not record.is_loaded and not record.state.is_terminal
+        if is_open and (record.out or "").startswith(SUBMITTED):
+            return record.out
+    return None
+
+
+def _watch(plan: Plan, ready: _Ready, batch: BatchRun, record: BatchRecord) -> None:
+    settings, database = ready.settings, ready.database
+
+    def idle_tiers(_: object) -> list[str]:
+        silent_before = clock.now_ms() - round(settings.worker.lease_s * 1000)
+        live = measuring.live_workers(database, seen_since_ms=silent_before)
+        without = [tier for tier in settings.tiers if not live.get(tier)]
+        return overview.waiting_tiers(database, record.id, without)
+
+    if not plan.as_json:
+        err.print(f"batch {record.id}", markup=False, soft_wrap=True)
+    with Interrupt() as interrupt:
+        with Watch(err, idle_tiers) as watch:
+            summary = batch.run(on_progress=watch.run, stop=interrupt.asked)
+        if interrupt.asked.is_set():
+            batch_outcome.pause_and_leave(database, record.id, err, interrupt.exit_status)
+    batch_outcome.report(summary, plan.run, err, as_json=plan.as_json)
+
+
+@contextmanager
+def _spool(settings: Settings) -> Iterator[Path]:
+    """A folder for standard input and other large things, beside the ledger."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="batch-", dir=settings.home))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

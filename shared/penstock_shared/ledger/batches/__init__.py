@@ -1,0 +1,1 @@
+"""Batches in the ledger: files whose lines are jobs."""

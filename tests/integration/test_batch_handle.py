@@ -1,0 +1,104 @@
+"""Batches from a program, sync and async."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock_producer import AsyncClient, Client, InvalidRequest, Request, Settings
+from penstock_shared.errors import BatchNotFound, InvalidBatch
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import Job
+from penstock_shared.words import BatchState
+from tests.batch_files import a_batch_file, objects
+from tests.batch_worker import BatchWorker
+from tests.examples import rows
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
+    return make_settings(ledger_url=ledger_url)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    with Client(settings) as opened:
+        yield opened
+
+
+def test_results_come_with_their_prices_as_lines_end(client: Client, database: Database) -> None:
+    prompts = ["What is a dam?", {"custom_id": "mine", "prompt": "fail"}, Request.build("A lake?")]
+    with BatchWorker(database):
+        lines = {each.custom_id: each for each in client.batch(prompts, tier="small")}
+    assert set(lines) == {"1", "mine", "3"}
+    assert lines["1"].result is not None
+    assert lines["1"].result.text == "WHAT IS A DAM?"
+    assert lines["1"].result.charge_usd is not None
+    assert lines["mine"].is_failed
+    assert lines["mine"].error == "failed: it says so"
+
+
+def test_the_same_name_finds_its_batch_again_and_generates_nothing_twice(
+    client: Client, database: Database
+) -> None:
+    prompts = [f"What is {number}?" for number in range(20)]
+    with BatchWorker(database):
+        first = client.batch(prompts, name="nightly")
+        assert len(list(first)) == 20
+        again = client.batch(iter(prompts), name="nightly")
+        assert again.id == first.id
+        assert len(list(again)) == 20
+    assert len(rows(database, Job)) == 20
+    with pytest.raises(InvalidBatch, match="input_modified"):
+        client.batch(prompts[:3], name="nightly")
+
+
+def test_a_file_is_read_and_written(client: Client, database: Database, tmp_path: Path) -> None:
+    source = a_batch_file(tmp_path / "in.jsonl", ["What?", "fail"])
+    batch = client.batch(source, out=tmp_path / "out.jsonl")
+    with BatchWorker(database):
+        summary = batch.wait(60)
+    assert summary is not None
+    assert (summary.out_lines, summary.error_lines) == (1, 1)
+    assert [line["custom_id"] for line in objects(tmp_path / "out.jsonl")] == ["line-1"]
+    assert client.batch_of(batch.id).counts().succeeded == 1
+
+
+def test_a_batch_is_paused_resumed_and_cancelled(client: Client, database: Database) -> None:
+    batch = client.batch([f"What is {number}?" for number in range(10)])
+    batch.wait(60)
+    assert batch.counts().queued == 10
+    assert batch.pause().state is BatchState.PAUSED
+    assert list(batch) == []
+    assert batch.resume().state is BatchState.RUNNING
+    assert batch.cancel().state is BatchState.CANCELLED
+    assert [each.error for each in batch] == [
+        "cancelled: cancelled by the caller before it started"
+    ] * 10
+
+
+def test_wrong_items_and_parameters_are_refused_before_anything_is_accepted(
+    client: Client, database: Database, settings: Settings
+) -> None:
+    with pytest.raises(InvalidRequest, match="item 2: "):
+        client.batch(["What?", ""])
+    with pytest.raises(InvalidRequest, match="unknown parameter 'tempo'"):
+        client.batch(["What?"], tempo=1)
+    with pytest.raises(InvalidBatch, match="empty_file"):
+        client.batch([])
+    with pytest.raises(BatchNotFound):
+        client.batch_of("batch_none")
+    assert rows(database, Job) == []
+    assert list((settings.home / "batches").iterdir()) == []
+
+
+def test_the_same_with_await(settings: Settings, database: Database) -> None:
+    async def main() -> list[str | None]:
+        async with AsyncClient(settings) as client:
+            batch = await client.batch(f"What is {number}?" for number in range(5))
+            return [line.result.text async for line in batch if line.result]
+
+    with BatchWorker(database):
+        texts = asyncio.run(main())
+    assert sorted(texts) == [f"WHAT IS {number}?" for number in range(5)]

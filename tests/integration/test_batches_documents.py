@@ -1,0 +1,111 @@
+"""Documents: a line that sums up others becomes a job when they have ended."""
+
+import pytest
+
+from penstock_shared.ledger import settling
+from penstock_shared.ledger.accepting import Place
+from penstock_shared.ledger.batches import documents, lines, loading, records
+from penstock_shared.ledger.batches.documents import Document
+from penstock_shared.ledger.batches.entering import Refusal
+from penstock_shared.ledger.batches.lines import Counts
+from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.settling import Settlement
+from penstock_shared.request import Request
+from penstock_shared.settings import Settings
+from penstock_shared.words import BatchState, JobState
+from tests.batches import BATCH, a_batch, take
+from tests.examples import ACCOUNT, NOW, a_draft, an_answer, open_books, succeeded
+
+SETTINGS = Settings()
+TEMPLATE = "Sum up {{ document }}: {{ parts | join('; ') }}"
+
+
+@pytest.fixture(autouse=True)
+def _books(database: Database) -> None:
+    open_books(database)
+
+
+def load(database: Database, *, refused: tuple[int, ...] = (), template: str = TEMPLATE) -> None:
+    """A document of three parts, summed up by line 4."""
+    records.create(database, a_batch(4))
+    parts = [
+        a_draft(f"part {n}")._replace(place=Place(BATCH, n, f"a.md#{n}", n))
+        for n in (1, 2, 3)
+        if n not in refused
+    ]
+    request = Request.build(template, tier="small", workflow="w")
+    loading.load(
+        database,
+        BATCH,
+        loaded=0,
+        upto=4,
+        drafts=parts,
+        refusals=[Refusal(n, f"a.md#{n}", "invalid_request", "no text", None) for n in refused],
+        documents=[Document(4, "a.md", 1, 3, request)],
+        now_ms=NOW,
+    )
+
+
+def answer_all(database: Database) -> None:
+    for claim in take(database):
+        answer = an_answer(f"answer to {claim.request.question}")
+        settling.settle(database, ACCOUNT, [succeeded(claim, answer=answer)], NOW)
+
+
+def test_it_waits_for_its_parts_and_is_made_of_their_answers(database: Database) -> None:
+    load(database)
+    assert lines.count(database, BATCH) == Counts(queued=3, waiting=1)
+    assert documents.promote(database, SETTINGS, NOW) == 0
+    answer_all(database)
+    assert records.complete(database, NOW) == []
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    assert documents.promote(database, SETTINGS, NOW) == 0
+    [claim] = take(database)
+    assert claim.request.question == (
+        "Sum up a.md: answer to part 1; answer to part 2; answer to part 3"
+    )
+    assert (claim.request.workflow, claim.request.tier) == ("w", "small")
+    settling.settle(database, ACCOUNT, [succeeded(claim)], NOW)
+    assert records.complete(database, NOW) == [BATCH]
+    [last] = lines.results(database, BATCH, [4])
+    assert (last.custom_id, last.result.status) == ("a.md", "succeeded")
+
+
+def test_it_is_refused_when_a_part_has_failed_and_retried_with_it(database: Database) -> None:
+    load(database)
+    first, *others = take(database)
+    failed = Settlement(first, JobState.FAILED, 0, error="no")
+    settling.settle(database, ACCOUNT, [failed, *map(succeeded, others)], NOW)
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    [refusal] = lines.refusals(database, BATCH)
+    assert (refusal.line, refusal.code) == (4, "parts_failed")
+    assert "1 of its 3 parts" in refusal.message
+    assert lines.count(database, BATCH) == Counts(succeeded=2, failed=1, invalid=1)
+    assert records.complete(database, NOW) == [BATCH]
+    assert lines.retry_failed(database, BATCH) == 2
+    answer_all(database)
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    answer_all(database)
+    assert lines.count(database, BATCH) == Counts(succeeded=4)
+
+
+def test_a_part_that_was_refused_is_a_part_without_an_answer(database: Database) -> None:
+    load(database, refused=(2,))
+    answer_all(database)
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    assert [refusal.line for refusal in lines.refusals(database, BATCH)] == [2, 4]
+
+
+def test_a_template_that_cannot_be_filled_refuses_the_document(database: Database) -> None:
+    load(database, template="{{ nothing.at.all }}")
+    answer_all(database)
+    documents.promote(database, SETTINGS, NOW)
+    [refusal] = lines.refusals(database, BATCH)
+    assert "reduce prompt" in refusal.message
+
+
+def test_cancelling_refuses_what_waits(database: Database) -> None:
+    load(database)
+    assert records.cancel(database, BATCH, NOW).state is BatchState.CANCELLED
+    assert lines.count(database, BATCH) == Counts(cancelled=3, invalid=1)
+    assert documents.promote(database, SETTINGS, NOW) == 0

@@ -1,0 +1,158 @@
+"""What an input is, told by its name or its first bytes; packed inputs; standard input."""
+
+import gzip
+import io
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock_producer.batch.reading import ReadOptions, Source
+from penstock_producer.batch.reading.input_file import DAMAGE, InputFile
+from penstock_shared.errors import InvalidRequest
+from tests.batch_inputs import SETTINGS, lines_of, openai_line, opened, packed, write_lines
+
+LINES = "".join(openai_line(f"dòng-{n}") + "\n" for n in range(200)).encode()
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz", "in.jsonl.zst", "named-otherwise"])
+def test_packed_lines_are_the_plain_lines(tmp_path: Path, name: str) -> None:
+    plain = tmp_path / "plain.jsonl"
+    plain.write_bytes(LINES)
+    source = opened(packed(tmp_path / name, LINES))
+    assert source.kind == "openai"
+    assert list(source.lines()) == lines_of(plain)
+    assert list(source.lines(190)) == lines_of(plain)[189:]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(parts=st.lists(st.binary(max_size=500), min_size=1, max_size=4))
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_several_packed_parts_are_one_content(
+    tmp_path: Path, pack: object, parts: list[bytes]
+) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(b"".join(pack(part) for part in parts))  # type: ignore[operator]
+    with InputFile(path).open() as stream:
+        assert stream.read() == b"".join(parts)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_packed_file_that_is_cut_off_ends_in_an_error(tmp_path: Path, pack: object) -> None:
+    path = tmp_path / "in.jsonl"
+    whole = pack(LINES)  # type: ignore[operator]
+    path.write_bytes(whole[: len(whole) // 2])
+    lines = lines_of(path, format="openai")
+    assert "damaged from here on" in lines[-1].error.message  # type: ignore[union-attr]
+    assert all(line.error is None for line in lines[:-1])
+
+
+@given(content=st.binary(max_size=300), magic=st.sampled_from([b"\x1f\x8b", b"\x28\xb5\x2f\xfd"]))
+def test_random_bytes_behind_a_magic_are_damage(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, magic: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "random"
+    path.write_bytes(magic + content)
+    with InputFile(path).open() as stream, pytest.raises(DAMAGE):
+        stream.read()
+    for kind in ("openai", "jsonl"):
+        assert lines_of(path, format=kind, template="x")[-1].error is not None
+    with pytest.raises(InvalidRequest, match="header cannot be read"):
+        opened(path, format="csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.jsonl", openai_line(), "openai"),
+        ("a.ndjson", f"\n{openai_line()}", "openai"),
+        ("a.jsonl", '{"text": "sông"}', "jsonl"),
+        ("a.jsonl", "not json", "jsonl"),
+        ("a.JSONL.GZ", '{"text": "sông"}', "jsonl"),
+        ("a", f"\ufeff \n{openai_line()}", "openai"),
+        ("a.csv", "text\nsông\n", "csv"),
+        ("a.tsv", "text\tb\nsông\t1\n", "csv"),
+    ],
+)
+def test_the_kind_is_told_by_name_and_first_bytes(
+    tmp_path: Path, name: str, content: str, kind: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    source = opened(path, template=None if kind != "jsonl" else "x")
+    assert source.kind == kind
+    assert source.label == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("absent.jsonl", {}, "there is no file or folder"),
+        ("text", {}, "say --format"),
+        ("text", {"format": "folder"}, "is a file"),
+        (".", {"format": "csv"}, "is a folder"),
+        ("text", {"tier": "huge"}, "there is no tier 'huge'; known are small"),
+        ("text", {"format": "xml"}, "known are openai"),
+        ("text", {"endpoint": "/v1/responses"}, "known are /v1/chat"),
+        ("text", {"sampling": {"max_token": 3}}, "known are max_tokens"),
+        ("text", {"chunk_tokens": 0}, "at least 1"),
+        ("text", {"chunk_overlap": -1}, "at least 0"),
+        ("text", {"response_format": {"type": "xml"}}, "json_schema"),
+    ],
+)
+def test_what_would_be_wrong_with_every_line_is_refused_at_once(
+    tmp_path: Path, name: str, options: dict[str, object], why: str
+) -> None:
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(InvalidRequest, match=why):
+        opened(tmp_path / name, **options)
+
+
+def test_a_pipe_with_a_name_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InvalidRequest, match="pipe it into -"):
+        opened(tmp_path / "pipe.jsonl")
+
+
+def test_standard_input_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(LINES))))
+    spool = tmp_path / "spool"
+    first = Source.open("-", ReadOptions(), SETTINGS, spool=spool)
+    again = Source.open("-", ReadOptions(), SETTINGS, spool=spool)
+    assert (first.kind, first.label) == ("openai", "standard input")
+    assert len(list(first.lines())) == 200
+    assert list(first.lines()) == list(again.lines())
+    assert [path.name for path in spool.iterdir()] == ["standard-input"]
+
+
+def test_progress_counts_the_bytes_that_lie_there(tmp_path: Path) -> None:
+    path = packed(tmp_path / "in.jsonl.gz", LINES * 20)
+    source = opened(path)
+    assert source.size_bytes == path.stat().st_size
+    seen = [source.position() for _ in source.lines()]
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] <= 1
+    assert source.position() == 1
+
+
+def test_the_digest_changes_with_the_content_only(tmp_path: Path) -> None:
+    one = opened(write_lines(tmp_path / "one.jsonl", [openai_line("a")]))
+    same = opened(write_lines(tmp_path / "two.jsonl", [openai_line("a")]))
+    other = opened(write_lines(tmp_path / "three.jsonl", [openai_line("b")]))
+    assert one.digest() == same.digest() != other.digest()
+    assert len(one.digest()) == 64
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n \n"])
+def test_an_empty_file_has_no_lines(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(content, encoding="utf-8")
+    source = opened(path)
+    assert list(source.lines()) == []
+    assert source.position() == 1.0
+    assert list(source.rows()) == []
