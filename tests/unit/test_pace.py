@@ -30,7 +30,7 @@ def test_a_search_that_is_over_before_the_reserve_is_made() -> None:
 def test_a_search_that_takes_longer_is_tried_again_later() -> None:
     pace = a_pace(answer_s=0.006, search_s=0.060)
     assert not pace.allows(16, 1.0, ahead=64)
-    assert pace.allows(16, 31.0, ahead=64)
+    assert pace.allows(16, 301.0, ahead=64)
 
 
 def test_the_pace_is_not_learned_from_an_engine_with_free_seats() -> None:
@@ -42,10 +42,15 @@ def test_the_pace_is_not_learned_from_an_engine_with_free_seats() -> None:
 
 
 def test_an_engine_that_ran_empty_is_faster_than_it_was_thought_to_be() -> None:
-    pace = a_pace(answer_s=1.0, search_s=0.060)
+    pace = a_pace(answer_s=1.0, search_s=0.006)
     assert pace.allows(16, 11.0, ahead=64)
     pace.begun(16, 11.0, inside=-60)  # it answered what was there, and more may have been
-    assert not pace.allows(16, 11.0, ahead=1)
     pace.begun(16, 12.0, inside=4)
     pace.begun(16, 13.0, inside=-80)
     assert not pace.allows(16, 13.0, ahead=4)
+
+
+def test_nobody_waits_long_for_a_search_however_slow_the_engine_is() -> None:
+    pace = a_pace(answer_s=5.0, search_s=0.010)
+    assert pace.allows(10, 51.0, ahead=64)
+    assert not pace.allows(11, 51.0, ahead=64)

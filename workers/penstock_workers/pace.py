@@ -3,7 +3,8 @@
 from typing import Final
 
 _WEIGHT: Final = 0.2  # of the newest figure in a mean
-_AGAIN_S: Final = 30.0  # after so long a search is tried again: other lines take another time
+_AGAIN_S: Final = 300.0  # after so long a search is tried again: other lines take another time
+_LONGEST_S: Final = 0.1  # of a search: who comes by message waits for its end
 
 
 class Pace:
@@ -32,12 +33,14 @@ class Pace:
         self._searched_at = now_s
 
     def allows(self, lines: int, now_s: float, *, ahead: int) -> bool:
-        """Whether the engine has more to do with those ``ahead`` than the search takes."""
+        """Whether a search is short, and shorter than the engine's work on those ``ahead``."""
         if ahead <= 0:
             return False
         if self._search_s is None or now_s - self._searched_at > _AGAIN_S:
             return True
-        return self._answer_s is not None and ahead * self._answer_s >= lines * self._search_s
+        takes_s = lines * self._search_s
+        is_short = takes_s <= _LONGEST_S
+        return is_short and self._answer_s is not None and takes_s <= ahead * self._answer_s
 
     def _learn(self, seconds: float, ended: int, *, is_full: bool) -> None:
         if ended <= 0:
