@@ -53,8 +53,8 @@ def _kill_many_times(command: Start, database: Database, out: Path, seed: int) -
         process, _ = command()
         process.join(_FINISHES_IN_S)
     assert process.exitcode == 0
-    assert len(loaded) > 2
-    assert len(sizes) > 5
+    assert len(loaded) > 1, loaded  # some were killed while they loaded
+    assert len(sizes) > 2, sizes  # and some while they wrote
     return kills
 
 

@@ -21,7 +21,7 @@ from penstock_shared.words import BatchState, JobState
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_PAUSE_S: Final = 0.2
+_SHORTEST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 0.25
 _PROGRESS_S: Final = 0.25
 _COUNT_S: Final = 1.0
