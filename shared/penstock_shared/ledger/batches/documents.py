@@ -70,9 +70,10 @@ def promote(
     A document of which a part has no answer is refused. Returns how many waited no more.
     """
     done = 0
+    estimator = Estimator(settings, database)
     while ready := _ready(database, batch_id):
         ended = [
-            _end_wait(database, settings, waiting, _draft(waiting, settings), now_ms)
+            _end_wait(database, estimator, waiting, _draft(waiting, settings), now_ms)
             for waiting in ready
         ]
         done += sum(ended)
@@ -180,7 +181,7 @@ def _filled(document: Document, answers: Iterable[str | None]) -> Request:
 
 
 def _end_wait(
-    database: Database, settings: Settings, ready: _Waiting, outcome: Draft | Refusal, now_ms: int
+    database: Database, estimator: Estimator, ready: _Waiting, outcome: Draft | Refusal, now_ms: int
 ) -> bool:
     """Let a document wait no more; False when somebody else did it, or no money is left for it."""
     where = (*_waits_in(ready.batch_id), BatchDocument.line == ready.document.line)
@@ -190,7 +191,7 @@ def _end_wait(
             if refused.rowcount:
                 refuse(connection, ready.batch_id, [outcome])
             return bool(refused.rowcount)
-    drafts = Estimator(settings, database).with_holds([outcome], now_ms)
+    drafts = estimator.with_holds([outcome], now_ms)
     try:
         with database.write() as connection:
             entered = connection.execute(delete(BatchDocument).where(*where))
