@@ -5,12 +5,15 @@ import json
 import stat
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from celery.result import AsyncResult
 from redis import Redis
 from sqlalchemy import make_url
 
 from penstock_producer import Client, JobState, load_settings
+from penstock_shared.errors import IdempotencyConflict
 from tests.acceptance.canaries import (
     a_canary,
     command_lines,
@@ -169,16 +172,15 @@ def test_a_message_that_no_worker_can_serve_is_in_no_log(
 def test_a_conflict_tells_nobody_the_idempotency_key(home: Home, redis: Redis) -> None:
     canary = a_canary("conflict")
     with foreign_app(home.stack["broker_url"]) as app:
-        first, second = (
-            app.send_task(
-                "penstock.infer",
-                kwargs={"prompt": prompt, "idempotency_key": canary},
-                queue=QUEUE,
-            )
-            for prompt in ("Hello!", "Good morning!")
-        )
-        assert first.get(timeout=60)["state"] == "succeeded"
-        second.get(timeout=60, propagate=False)
+
+        def send(prompt: str) -> AsyncResult[Any]:
+            request = {"prompt": prompt, "idempotency_key": canary}
+            return app.send_task("penstock.infer", kwargs=request, queue=QUEUE)
+
+        assert send("Hello!").get(timeout=60)["state"] == "succeeded"
+        second = send("Good morning!")  # only now: of two at once, either may come first
+        with pytest.raises(IdempotencyConflict):
+            second.get(timeout=60)
     wait_until(lambda: at_rest(redis), ENDS_S)
     assert second.id in str(keys_of(redis))
     assert sightings([canary], keys_of(redis)) == []
