@@ -16,6 +16,7 @@ from penstock_producer.batch.shape import errors_beside
 from penstock_producer.batch.table_columns import table_columns
 from penstock_shared.errors import BatchBusy, InvalidBatch, LedgerUnavailable
 from penstock_shared.request import Request
+from penstock_shared.settings import load_settings
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 300))))
@@ -78,7 +79,7 @@ def test_an_input_that_cannot_be_read_again_is_heard_of(tmp_path: Path) -> None:
 def test_requests_of_a_program_come_back_from_their_file(tmp_path: Path) -> None:
     items = [Item(None, Request.build("What?", seed=1)), Item("mine", Request.build("How?"))]
     path = spooled(items, lambda _, item: item, tmp_path / "spool" / "requests")
-    file = RequestFile(path, "a program", tmp_path)
+    file = RequestFile(path, "a program", load_settings(tmp_path), tmp_path)
     lines = list(file.checked_lines())
     assert [line.custom_id for line in lines] == ["1", "mine"]
     assert [line.request for line in lines] == [item.request for item in items]

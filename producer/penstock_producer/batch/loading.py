@@ -8,10 +8,10 @@ from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.line_set import LineSet
 from penstock_producer.batch.outages import patiently
 from penstock_producer.batch.prefixes import Prefixes
-from penstock_producer.batch.preparing import DUPLICATE, routing_error
-from penstock_producer.batch.reading import Line, LineError
+from penstock_producer.batch.preparing import DUPLICATE
+from penstock_producer.batch.reading import Line, LineError, Routed
 from penstock_shared import clock
-from penstock_shared.errors import BudgetExceeded, InvalidBatch, PenstockError
+from penstock_shared.errors import BudgetExceeded, InvalidBatch
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
 from penstock_shared.ledger.batches.documents import Document
@@ -20,7 +20,6 @@ from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.estimating import Estimator
 from penstock_shared.request import Request
-from penstock_shared.routing import route
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState
 
@@ -56,7 +55,6 @@ class Loader:
         duplicates: LineSet,
         stop: threading.Event,
     ) -> None:
-        self._settings = settings
         self._database = database
         self._source = source
         self._batch = record
@@ -154,21 +152,17 @@ class Loader:
             error = _CANCELLED if is_cancelled and line.error is None else line.error
             if line.number in self._duplicates:
                 error = _TWICE
-            if error is None and line.request is not None and line.parts is not None:
-                name, request = line.custom_id or str(line.number), self._own(line.request)
-                group.documents.append(Document(line.number, name, *line.parts, request))
-            elif error is None and line.request is not None:
-                try:
-                    group.drafts.append(self._draft(line, line.request))
-                except PenstockError as unroutable:
-                    error = routing_error(unroutable)
             if error is not None:
                 group.refusals.append(Refusal(line.number, line.custom_id, *error))
+            elif line.routed is not None and line.parts is not None:
+                name, request = line.custom_id or str(line.number), self._own(line.routed.request)
+                group.documents.append(Document(line.number, name, *line.parts, request))
+            elif line.routed is not None:
+                group.drafts.append(self._draft(line, line.routed))
         return group
 
-    def _draft(self, line: Line, request: Request) -> Draft:
-        request = self._own(request)
-        way = route(request, self._settings)
+    def _draft(self, line: Line, routed: Routed) -> Draft:
+        request, way = self._own(routed.request), routed.route
         rank = self._prefixes.rank(line.number, way.tier, request)
         place = Place(self._batch.id, line.number, line.custom_id or str(line.number), rank)
         return Draft(request, way, place=place)

@@ -102,7 +102,7 @@ def open_batch(
         return _begun(settings, database, _file(source, wanted, settings, spool), wanted, None)
     path = _spool(source, read_item, wanted, spool)
     try:
-        requests = RequestFile(path, wanted.label or wanted.name or "a program", spool)
+        requests = RequestFile(path, wanted.label or wanted.name or "a program", settings, spool)
         return _begun(settings, database, requests, wanted, lambda: path.unlink(missing_ok=True))
     except BaseException:
         path.unlink(missing_ok=True)

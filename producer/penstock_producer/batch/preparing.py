@@ -8,10 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.line_set import LineSet
-from penstock_producer.batch.reading import Line, LineError
-from penstock_shared.errors import InvalidBatch, PenstockError
-from penstock_shared.request import Request
-from penstock_shared.routing import route
+from penstock_producer.batch.reading import Line, Routed
+from penstock_shared.errors import InvalidBatch
 from penstock_shared.settings import Settings
 
 DUPLICATE: Final = "duplicate_custom_id"
@@ -87,12 +85,6 @@ def digest_of(source: Input) -> str:
     return hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def routing_error(error: PenstockError) -> LineError:
-    """What the router says of a line, in the words of the OpenAI Batch API."""
-    code = "model_not_found" if error.code == "unknown_tier" else "invalid_request"
-    return LineError(code, error.message)
-
-
 class _Findings:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -105,15 +97,14 @@ class _Findings:
     def add(self, line: Line) -> None:
         """Count one line."""
         self.total += 1
-        error = line.error
-        if line.request is not None and error is None:
-            error = self._count(line.request)
-        if error is not None:
+        if line.error is not None:
             self._error_count += 1
-            if error.code == DUPLICATE:
+            if line.error.code == DUPLICATE:
                 self._duplicates.add(line.number)
             if len(self._errors) < _KEPT_ERRORS:
-                self._errors.append(NumberedError(line.number, line.custom_id, *error))
+                self._errors.append(NumberedError(line.number, line.custom_id, *line.error))
+        elif line.routed is not None:
+            self._count(line.routed)
 
     def preparation(self, digest: str, endpoint: str) -> Preparation:
         """All that was found."""
@@ -128,13 +119,9 @@ class _Findings:
             duplicates=self._duplicates,
         )
 
-    def _count(self, request: Request) -> LineError | None:
-        try:
-            tier = route(request, self._settings).tier
-        except PenstockError as error:
-            return routing_error(error)
-        load = self._loads.setdefault(tier, [0, 0, 0])
+    def _count(self, routed: Routed) -> None:
+        request = routed.request
+        load = self._loads.setdefault(routed.route.tier, [0, 0, 0])
         load[0] += 1
         load[1] += round(len(request.text.encode()) / self._settings.routing.bytes_per_token)
         load[2] += request.sampling.max_tokens
-        return None

@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock_producer.batch.reading import Line, LineError, ReadOptions, without_duplicates
+from penstock_producer.batch.reading import (
+    BadLine,
+    Line,
+    LineError,
+    ReadOptions,
+    routed,
+    without_duplicates,
+)
 from penstock_shared.errors import PenstockError
 from penstock_shared.request import Request
+from penstock_shared.settings import Settings
 from penstock_shared.words import RequestKind
 
 _ENDPOINTS = {
@@ -34,9 +42,10 @@ class RequestFile:
     columns: Sequence[str] | None = None
     options: ReadOptions | None = None
 
-    def __init__(self, path: Path, label: str, spool: Path) -> None:
+    def __init__(self, path: Path, label: str, settings: Settings, spool: Path) -> None:
         self.path = path
         self.label = label
+        self._settings = settings
         self._spool = spool
         self._read_bytes = 0
 
@@ -54,7 +63,7 @@ class RequestFile:
             for number, raw in enumerate(file, start=1):
                 self._read_bytes += len(raw)
                 if number >= start:
-                    yield _line(number, raw)
+                    yield _line(number, raw, self._settings)
 
     def checked_lines(self) -> Iterator[Line]:
         """All of them; the second one with a custom_id carries duplicate_custom_id."""
@@ -97,13 +106,15 @@ def _raw(custom_id: str | None, request: Request) -> bytes:
     return f'{{"custom_id":{name},"request":{body}}}\n'.encode()
 
 
-def _line(number: int, raw: bytes) -> Line:
+def _line(number: int, raw: bytes, settings: Settings) -> Line:
     try:
         values = json.loads(raw)
-        request = Request.model_validate(values["request"])
+        made = routed(Request.model_validate(values["request"]), settings)
     except (KeyError, TypeError, ValueError) as error:
         wrong = LineError("invalid_request", str(error).partition("\n")[0])
         return Line(number, None, None, wrong)
+    except BadLine as bad:
+        return Line(number, None, None, bad.error)
     except PenstockError as error:
         return Line(number, None, None, LineError("invalid_request", error.message))
-    return Line(number, values["custom_id"] or str(number), request)
+    return Line(number, values["custom_id"] or str(number), made)

@@ -90,15 +90,15 @@ class Corpus:
         try:
             check_custom_id(custom_id)
             prompt = with_system(self._system, self._prompt.render(values), values)
-            request = self._maker.make(self.endpoint, prompt, {})
+            made = self._maker.make(self.endpoint, prompt, {})
         except BadLine as bad:
             return Line(number, custom_id, None, bad.error, document.name)
-        return Line(number, custom_id, request, None, document.name)
+        return Line(number, custom_id, made, None, document.name)
 
     def _sum(self, number: int, document: Document, prompt: str, parts: tuple[int, int]) -> Line:
         """The line that sums up a document; its prompt stays a template until its parts ended."""
         try:
-            request = self._maker.make(self.endpoint, prompt, {})
+            made = self._maker.make(self.endpoint, prompt, {})
         except BadLine as bad:
             return Line(number, document.name, None, bad.error, document.name)
-        return Line(number, document.name, request, None, document.name, parts)
+        return Line(number, document.name, made, None, document.name, parts)

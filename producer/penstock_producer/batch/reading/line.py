@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from penstock_shared.request import Request
+from penstock_shared.routing import Route
 
 
 class LineError(NamedTuple):
@@ -17,21 +18,33 @@ class LineError(NamedTuple):
     param: str | None = None
 
 
+class Routed(NamedTuple):
+    """A request and the tier that it goes to."""
+
+    request: Request
+    route: Route
+
+
 class Line(NamedTuple):
     """A line of a JSONL file, a row of a table or a chunk of a folder's documents.
 
     ``number`` counts from 1 (chunks: over all documents). ``custom_id`` is None when the line is
-    too broken to have one, ``request`` when there is an error. ``document`` is of a chunk: the
+    too broken to have one, ``routed`` when there is an error. ``document`` is of a chunk: the
     path of its document, relative to the folder. ``parts`` are the first and the last of the lines
     that this one sums up; its last message is a template over their answers.
     """
 
     number: int
     custom_id: str | None
-    request: Request | None
+    routed: Routed | None
     error: LineError | None = None
     document: str | None = None
     parts: tuple[int, int] | None = None
+
+    @property
+    def request(self) -> Request | None:
+        """What the line asks for, when nothing is wrong with it."""
+        return self.routed.request if self.routed is not None else None
 
 
 class BadLine(Exception):

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from penstock_producer.batch.reading.line import BadLine, invalid
+from penstock_producer.batch.reading.line import BadLine, Routed, invalid
 from penstock_producer.batch.reading.options import COMPLETIONS, EMBEDDINGS, ReadOptions
-from penstock_shared.errors import ContextTooLong, InvalidRequest
+from penstock_shared.errors import ContextTooLong, InvalidRequest, UnknownTier
 from penstock_shared.request import Request, Sampling
 from penstock_shared.routing import route
 from penstock_shared.settings import Settings
@@ -35,22 +35,20 @@ class Maker:
 
     def make(
         self, endpoint: str, prompt: str | Sequence[Mapping[str, Any]], given: Mapping[str, Any]
-    ) -> Request:
-        """Build the request and route it once, so that no later step refuses it.
+    ) -> Routed:
+        """Build the request and route it, once for all later steps.
 
         ``given`` are arguments of Request.build; None is the same as absent. Raises BadLine.
         """
         fields = {**self._common, **{k: v for k, v in given.items() if v is not None}}
         fields.update(self._of_kind(endpoint, fields))
         try:
-            request = Request.build(prompt, **fields)
-            route(request, self._settings)
+            return routed(Request.build(prompt, **fields), self._settings)
         except ContextTooLong as error:
             raise invalid(error.message, prompt_param(endpoint)) from None
         except InvalidRequest as error:
             named = _FIELD.match(error.message)
             raise BadLine(error.code, error.message, named[1] if named else None) from None
-        return request
 
     def _of_kind(self, endpoint: str, fields: dict[str, Any]) -> dict[str, Any]:
         """The kind of request that an endpoint means, and the format of its answer."""
@@ -64,6 +62,14 @@ class Maker:
         wanted = fields.pop("response_format", self._response_format)
         is_text = wanted is None or wanted.get("type") == "text"
         return {"kind": kind, "response_format": None if is_text else wanted}
+
+
+def routed(request: Request, settings: Settings) -> Routed:
+    """Choose the tier. Raises BadLine for one that is unknown, and what the router raises."""
+    try:
+        return Routed(request, route(request, settings))
+    except UnknownTier as error:
+        raise BadLine("model_not_found", error.message) from None
 
 
 def prompt_param(endpoint: str) -> str:

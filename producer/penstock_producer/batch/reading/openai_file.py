@@ -6,13 +6,12 @@ from typing import Any
 
 from penstock_producer.batch.reading.bodies import read_body
 from penstock_producer.batch.reading.input_file import InputFile
-from penstock_producer.batch.reading.line import BadLine, Line, LineError, invalid
+from penstock_producer.batch.reading.line import BadLine, Line, LineError, Routed, invalid
 from penstock_producer.batch.reading.making import Maker, check_custom_id
 from penstock_producer.batch.reading.models import Models
 from penstock_producer.batch.reading.numbered import is_blank, numbered_lines
 from penstock_producer.batch.reading.objects import json_object
 from penstock_producer.batch.reading.options import CHAT, ENDPOINTS
-from penstock_shared.request import Request
 
 
 class OpenAIFile:
@@ -74,7 +73,7 @@ class OpenAIFile:
         except BadLine as bad:
             return Line(number, custom_id, None, bad.error)
 
-    def _request(self, values: dict[str, Any], endpoint: str) -> Request:
+    def _request(self, values: dict[str, Any], endpoint: str) -> Routed:
         if values.get("method") != "POST":
             raise invalid("method must be POST", "method")
         if values.get("url") != endpoint:

@@ -103,7 +103,7 @@ def without_duplicates(lines: Iterable[Line], folder: Path) -> Iterator[Line]:
     with Seen(folder) as seen:
         for line in lines:
             first = None if line.custom_id is None else seen.add(line.custom_id, line.number)
-            yield line if first is None else line._replace(request=None, error=_twice(first))
+            yield line if first is None else line._replace(routed=None, error=_twice(first))
 
 
 def _twice(first: int) -> LineError:

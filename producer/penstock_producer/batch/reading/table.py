@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from penstock_producer.batch.reading.line import BadLine, Line, invalid
+from penstock_producer.batch.reading.line import BadLine, Line, Routed, invalid
 from penstock_producer.batch.reading.making import Maker, check_custom_id
 from penstock_producer.batch.reading.options import CHAT, ReadOptions
 from penstock_producer.batch.reading.rows import Row, Rows
 from penstock_producer.batch.reading.templates import PromptTemplate, list_columns
 from penstock_shared.errors import InvalidRequest
-from penstock_shared.request import Request
 
 _USUAL: tuple[str, ...] = ("text", "prompt")
 
@@ -81,7 +80,7 @@ class Table:
             raise invalid(f"column {self._id_column!r} has no value", self._id_column)
         return check_custom_id(str(value), self._id_column or "custom_id")
 
-    def _request(self, values: dict[str, Any]) -> Request:
+    def _request(self, values: dict[str, Any]) -> Routed:
         prompt = self._template.render(values)
         return self._maker.make(self._endpoint, with_system(self._system, prompt, values), {})
 
