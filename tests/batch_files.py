@@ -36,8 +36,7 @@ def a_csv(path: Path, questions: Sequence[str]) -> Path:
 
 def source_of(path: Path, settings: Settings, **options: Any) -> Source:
     """An input that is read."""
-    spool = settings.home / "batches"
-    return Source.open(str(path), ReadOptions(**options), settings, spool=spool)
+    return Source.open(str(path), ReadOptions(**options), settings, spool=settings.home)
 
 
 def start(settings: Settings, database: Database, source: Source, options: RunOptions) -> BatchRun:

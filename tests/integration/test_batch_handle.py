@@ -90,7 +90,7 @@ def test_wrong_items_and_parameters_are_refused_before_anything_is_accepted(
     with pytest.raises(BatchNotFound):
         client.batch_of("batch_none")
     assert rows(database, Job) == []
-    assert list((settings.home / "batches").iterdir()) == []
+    assert list(settings.home.glob("batch-*")) == []
 
 
 def test_the_same_with_await(settings: Settings, database: Database) -> None:

@@ -78,8 +78,8 @@ def test_an_input_that_cannot_be_read_again_is_heard_of(tmp_path: Path) -> None:
 
 def test_requests_of_a_program_come_back_from_their_file(tmp_path: Path) -> None:
     items = [Item(None, Request.build("What?", seed=1)), Item("mine", Request.build("How?"))]
-    path = spooled(items, lambda _, item: item, tmp_path / "spool" / "requests")
-    file = RequestFile(path, "a program", load_settings(tmp_path), tmp_path)
+    path = spooled(items, lambda _, item: item, tmp_path / "requests")
+    file = RequestFile(path, "a program", load_settings(tmp_path))
     lines = list(file.checked_lines())
     assert [line.custom_id for line in lines] == ["1", "mine"]
     assert [line.request for line in lines] == [item.request for item in items]

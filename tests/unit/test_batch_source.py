@@ -119,15 +119,15 @@ def test_a_pipe_with_a_name_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "pipe.jsonl")
 
 
-def test_standard_input_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read_as_often_as_one_likes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(LINES))))
-    spool = tmp_path / "spool"
-    first = Source.open("-", ReadOptions(), SETTINGS, spool=spool)
-    again = Source.open("-", ReadOptions(), SETTINGS, spool=spool)
-    assert (first.kind, first.label) == ("openai", "standard input")
-    assert len(list(first.lines())) == 200
-    assert list(first.lines()) == list(again.lines())
-    assert [path.name for path in spool.iterdir()] == ["standard-input"]
+    source = Source.open("-", ReadOptions(), SETTINGS, spool=tmp_path)
+    assert (source.kind, source.label) == ("openai", "standard input")
+    assert len(list(source.lines())) == 200
+    assert list(source.lines()) == list(source.lines())
+    assert [path.name for path in tmp_path.iterdir()] == ["standard-input"]
 
 
 def test_progress_counts_the_bytes_that_lie_there(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A batch from a program: of a file, or of whatever it iterates over."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
@@ -9,17 +10,15 @@ from typing import Any, Final, Self
 from penstock_producer.batch.handle import BatchHandle
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.options import RunOptions
+from penstock_producer.batch.own_folder import own_folder
 from penstock_producer.batch.preparing import prepare
 from penstock_producer.batch.reading import ReadOptions, Source
 from penstock_producer.batch.request_file import Item, RequestFile, spooled
 from penstock_producer.batch.running import BatchRun
 from penstock_shared.errors import InvalidRequest
-from penstock_shared.ids import new_job_id
 from penstock_shared.ledger.database import Database
 from penstock_shared.request import Sampling
 from penstock_shared.settings import Settings
-
-_SPOOL: Final = "batches"
 
 _COMMON: Final = {"tier", "task_type", "cache"}
 
@@ -97,31 +96,19 @@ def open_batch(
 ) -> BatchHandle:
     """Check everything, find or make the batch, and let it go on in the background."""
     wanted = BatchArguments.of(arguments)
-    spool = settings.home / _SPOOL
-    if isinstance(source, (str, Path)):
-        return _begun(settings, database, _file(source, wanted, settings, spool), wanted, None)
-    path = _spool(source, read_item, wanted, spool)
-    try:
-        requests = RequestFile(path, wanted.label or wanted.name or "a program", settings, spool)
-        return _begun(settings, database, requests, wanted, lambda: path.unlink(missing_ok=True))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        folder = stack.enter_context(own_folder(settings.home))
+        content: Input
+        if isinstance(source, (str, Path)):
+            content = _file(source, wanted, settings, folder)
+        else:
+            content = _spooled(source, read_item, wanted, settings, folder)
+        run = BatchRun(settings, database, content, wanted.run_options)
+        record = run.start(prepare(content, settings))
+        return BatchHandle(database, record.id, run, when_done=stack.pop_all().close)
 
 
-def _begun(
-    settings: Settings,
-    database: Database,
-    source: Input,
-    wanted: BatchArguments,
-    when_done: Callable[[], None] | None,
-) -> BatchHandle:
-    run = BatchRun(settings, database, source, wanted.run_options)
-    record = run.start(prepare(source, settings))
-    return BatchHandle(database, record.id, run, when_done)
-
-
-def _file(source: str | Path, wanted: BatchArguments, settings: Settings, spool: Path) -> Input:
+def _file(source: str | Path, wanted: BatchArguments, settings: Settings, folder: Path) -> Input:
     common = dict(wanted.common)
     options = ReadOptions(
         **wanted.reading,
@@ -130,10 +117,16 @@ def _file(source: str | Path, wanted: BatchArguments, settings: Settings, spool:
         workflow=wanted.workflow,
         sampling=common,
     )
-    return Source.open(str(source), options, settings, spool=spool)
+    return Source.open(str(source), options, settings, spool=folder)
 
 
-def _spool(items: Iterable[Any], read_item: ReadItem, wanted: BatchArguments, spool: Path) -> Path:
+def _spooled(
+    items: Iterable[Any],
+    read_item: ReadItem,
+    wanted: BatchArguments,
+    settings: Settings,
+    folder: Path,
+) -> RequestFile:
     """The items in a file, until their lines are in the ledger."""
     if wanted.reading:
         raise InvalidRequest(
@@ -147,4 +140,5 @@ def _spool(items: Iterable[Any], read_item: ReadItem, wanted: BatchArguments, sp
     def read(number: int, item: Any) -> Item:
         return Item(*read_item(number, item, common))
 
-    return spooled(items, read, spool / f"{new_job_id()}.requests.jsonl")
+    path = spooled(items, read, folder / "requests.jsonl")
+    return RequestFile(path, wanted.label or wanted.name or "a program", settings)

@@ -1,9 +1,7 @@
-"""Requests from a program, kept in a file so that a batch of them can go on another day."""
+"""Requests from a program, in a file so that they can be read twice, however many they are."""
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,11 +40,10 @@ class RequestFile:
     columns: Sequence[str] | None = None
     options: ReadOptions | None = None
 
-    def __init__(self, path: Path, label: str, settings: Settings, spool: Path) -> None:
+    def __init__(self, path: Path, label: str, settings: Settings) -> None:
         self.path = path
         self.label = label
         self._settings = settings
-        self._spool = spool
         self._read_bytes = 0
 
     @property
@@ -67,7 +64,7 @@ class RequestFile:
 
     def checked_lines(self) -> Iterator[Line]:
         """All of them; the second one with a custom_id carries duplicate_custom_id."""
-        return without_duplicates(self.lines(), self._spool)
+        return without_duplicates(self.lines(), self.path.parent)
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """None: it is no table."""
@@ -84,19 +81,10 @@ class RequestFile:
 
 
 def spooled(items: Iterable[Any], read: Callable[[int, Any], Item], path: Path) -> Path:
-    """Write items to a file that appears when it is complete; one at a time is in memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            for number, item in enumerate(items, start=1):
-                file.write(_raw(*read(number, item)))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
+    """Write items to a file; one at a time is in memory."""
+    with path.open("wb") as file:
+        for number, item in enumerate(items, start=1):
+            file.write(_raw(*read(number, item)))
     return path
 
 

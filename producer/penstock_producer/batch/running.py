@@ -3,7 +3,7 @@
 import threading
 from contextlib import ExitStack
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from penstock_producer.batch import beginning
 from penstock_producer.batch.collecting import write_joined
@@ -29,8 +29,6 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
 
 __all__ = ["BatchRun", "Progress", "RunOptions", "Summary"]
-
-_SPOOL: Final = "batches"
 
 
 class Summary(NamedTuple):
@@ -169,7 +167,7 @@ class BatchRun:
     def _rows(self, shape: Shape, stack: ExitStack) -> InputRows | None:
         if not needs_rows(shape, self._options):
             return None
-        rows = InputRows(self._source.rows(), self._settings.home / _SPOOL)
+        rows = InputRows(self._source.rows(), self._settings.home)
         filling = Background(rows.fill, "penstock-rows")
         stack.callback(rows.close)
         stack.callback(filling.join)

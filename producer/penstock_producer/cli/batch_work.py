@@ -1,12 +1,9 @@
 """What ``penstock batch run`` and ``submit`` do: check, estimate, begin, watch."""
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import typer
@@ -14,6 +11,7 @@ from rich.console import Console
 
 from penstock_producer.batch import estimating
 from penstock_producer.batch.estimating import Estimate
+from penstock_producer.batch.own_folder import own_folder
 from penstock_producer.batch.preparing import Preparation, prepare
 from penstock_producer.batch.reading import ReadOptions, Source
 from penstock_producer.batch.running import BatchRun, RunOptions
@@ -92,8 +90,8 @@ def load(plan: Plan) -> None:
 def _ready(plan: Plan) -> Iterator[_Ready | None]:
     """None when nothing is to be done. Raises InvalidBatch for lines that nobody said to skip."""
     settings = settings_of()
-    with open_ledger() as database, _spool(settings) as spool:
-        source = Source.open(plan.path, plan.read, settings, spool=spool)
+    with open_ledger() as database, own_folder(settings.home) as folder:
+        source = Source.open(plan.path, plan.read, settings, spool=folder)
         with Watch(err, lambda _: ()) as watch:
             preparation = prepare(source, settings, on_progress=watch.read)
         estimate = estimating.estimate(preparation, settings, database)
@@ -173,14 +171,3 @@ def _watch(plan: Plan, ready: _Ready, batch: BatchRun, record: BatchRecord) -> N
         if interrupt.asked.is_set():
             batch_outcome.pause_and_leave(database, record.id, err, interrupt.exit_status)
     batch_outcome.report(summary, plan.run, err, as_json=plan.as_json)
-
-
-@contextmanager
-def _spool(settings: Settings) -> Iterator[Path]:
-    """A folder for standard input and other large things, beside the ledger."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="batch-", dir=settings.home))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

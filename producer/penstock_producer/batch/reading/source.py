@@ -64,8 +64,8 @@ class Source:
     def open(cls, path: str, options: ReadOptions, settings: Settings, *, spool: Path) -> Self:
         """Find out what an input is. ``-`` is standard input.
 
-        Standard input is copied once to a file under ``spool``; where that file is already, it is
-        read instead. Raises InvalidRequest for what would be wrong with every line.
+        It is copied to a file in ``spool``, because an input is read twice. Raises InvalidRequest
+        for what would be wrong with every line.
         """
         options.check(settings)
         if options.response_format is not None:
@@ -136,12 +136,8 @@ def _content(
 
 def _copied(spool: Path) -> Path:
     target = spool / _SPOOLED
-    if not target.exists():
-        spool.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        with partial.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1024 * 1024)
-        partial.replace(target)
+    with target.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, 1024 * 1024)
     return target
 
 
