@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from penstock_shared import clock
 from penstock_shared.ledger import auditing, claiming, losing, settling, worker_time
 from penstock_shared.ledger.auditing import Audit, LifeState, Window
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Charge, Job, WorkerTime
+from penstock_shared.ledger.schema import BudgetPeriod, Charge, Job, WorkerTime
 from penstock_shared.ledger.settling import Account, Settlement
 from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import JobState, Source
+from tests.budgets import a_budget, claimed, held, submit_one
 from tests.examples import (
     ACCOUNT,
     LEASE,
@@ -264,3 +266,22 @@ def test_an_embedding_has_no_charge_because_it_is_one(database: Database) -> Non
     assert [(each.reason, each.jobs, each.is_wrong) for each in found.uncharged] == [
         ("embedding", 1, False)
     ]
+
+
+def test_a_budget_that_says_another_sum_than_its_jobs_is_wrong(database: Database) -> None:
+    budget = a_budget(100, tenant="acme")
+    settled, waiting = claimed(database, budget), held(30, budget, tenant="acme")
+    settling.settle(database, ACCOUNT, [succeeded(settled, cost_pusd=25)], NOW)
+    submit_one(database, waiting)
+    assert not [line for line in look(database).problems if "budget" in line]
+    with database.write() as connection:
+        connection.execute(update(BudgetPeriod).values(spent_pusd=24, reserved_pusd=31))
+    begin = clock.to_iso(budget.period(NOW).starts_ms)
+    name = f"the budget of tenant 'acme' for the day from {begin}"
+    wrong = [line for line in look(database).problems if "budget" in line]
+    assert wrong == [
+        f"{name}: spent is 24 picodollars, and its jobs add up to 25",
+        f"{name}: reserved is 31 picodollars, and its jobs add up to 30",
+    ]
+    later = Window(since_ms=budget.period(NOW).ends_ms)
+    assert not [line for line in look(database, later).problems if "budget" in line]

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from penstock_shared.ledger import claiming, dead, settling, sweeping
 from penstock_shared.ledger.accepting import Accepted
+from penstock_shared.ledger.auditing_budgets import budget_problems
 from penstock_shared.ledger.budgeting import Hold
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
@@ -192,6 +193,11 @@ class Budgets(RuleBasedStateMachine):
             assert spent == sum(job.charged for job in mine.values())
             still = (job for j, job in mine.items() if not states[j].is_terminal)
             assert reserved == sum(job.hold.amount_pusd for job in still)
+
+    @invariant()
+    def the_audit_finds_nothing_wrong_with_budgets(self) -> None:
+        with self.database.snapshot() as connection:
+            assert list(budget_problems(connection, [])) == []
 
     @invariant()
     def charges_pass_a_limit_by_no_more_than_what_was_in_flight_cost_more(self) -> None:

@@ -38,6 +38,7 @@ _WHY: Final = {
     "dead": "every attempt was lost; they are waste",
     "cached": "answered from the cache, charged 0",
     "joined": "an identical prompt was in the engine and paid, charged 0",
+    "embedding": "made by the encoder beside the engine, charged 0",
     "free": "cost less than a picodollar, charged 0",
 }
 

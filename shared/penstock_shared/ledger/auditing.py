@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 
+from penstock_shared.ledger.auditing_budgets import budget_problems
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Charge, Job, JobResult, WorkerTime
+from penstock_shared.ledger.schema import BudgetPeriod, Charge, Job, JobResult, WorkerTime
 from penstock_shared.words import JobState, Source
 
 _DAY_MS: Final = 86_400_000  # clocks of hosts differ by less
@@ -100,15 +101,17 @@ def audit(database: Database, window: Window, *, silent_before_ms: int) -> Audit
 
     A life counts as a whole, so that each is in one of the windows that meet. Of jobs, those count
     that were accepted in the window. A worker that was not seen since ``silent_before_ms`` is taken
-    for dead, as a sweep would do: what it had begun is waste.
+    for dead, as a sweep would do: what it had begun is waste. Budgets are checked in the
+    periods that began in the window.
     """
     with database.snapshot() as connection:
         books = connection.execute(_books(window)).all()
         lives = _lives(connection, books, window, silent_before_ms)
         uncharged = _merged(connection.execute(_grouped(window)).all())
+        budgets = list(budget_problems(connection, window.holds(BudgetPeriod.starts_ms)))
     problems = [line for life in lives for line in life.problems()]
     problems += [f"{u.jobs} jobs {u.reason}, such as {u.example}" for u in uncharged if u.is_wrong]
-    return Audit(lives, uncharged, problems)
+    return Audit(lives, uncharged, problems + budgets)
 
 
 def uncharged_jobs(database: Database, window: Window) -> Iterator[tuple[str, str]]:
