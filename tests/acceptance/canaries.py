@@ -5,8 +5,10 @@ import binascii
 import re
 import secrets
 import threading
+import urllib.error
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from tests.acceptance.flower import ask_flower, password_of, tasks_of
 _WRAPPED: Final = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 _PLAIN: Final = re.compile(r"[A-Za-z ]+")
 _PIECE_CHARS: Final = 16
-_HEARS_S: Final = 30.0
+_HEARS_S: Final = 200.0
 
 Places = Mapping[str, bytes]
 
@@ -87,9 +89,10 @@ def pages_of_flower(home: Home, ids: Iterable[str]) -> dict[str, bytes]:
         *("/workers", "/tasks", "/broker", "/metrics", "/api/tasks?limit=10000"),
         *("/api/workers?refresh=1", "/api/queues/length"),
         *(f"/{kind}/{job_id}" for job_id in ids for kind in ("task", "api/task/info")),
-        *(f"/worker/{name}" for name in workers if _is_alive(home, name)),
     ]
-    return {path: ask_flower(home, path, password=password).encode() for path in paths}
+    found = {path: ask_flower(home, path, password=password).encode() for path in paths}
+    wait_until(lambda: found.update(_pages_of(home, workers)) or _shows_worker(found), _HEARS_S)
+    return found
 
 
 def command_lines() -> dict[str, bytes]:
@@ -119,8 +122,20 @@ def events_of(app: Celery) -> Iterator[list[dict[str, Any]]]:
             thread.join()
 
 
-def _is_alive(home: Home, worker: str) -> bool:
-    return f'"{worker}"' in ask_flower(home, "/api/workers?refresh=1", password=password_of(home))
+def _pages_of(home: Home, workers: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Flower's pages of workers; it has none of one that has ended, or is slow to answer it."""
+    password = password_of(home)
+    for path in (f"/worker/{name}" for name in workers):
+        try:
+            yield path, ask_flower(home, path, password=password).encode()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+
+
+def _shows_worker(pages: Iterable[str]) -> bool:
+    return any(page.startswith("/worker/") for page in pages)
 
 
 def _unwrapped(content: bytes) -> bytes:

@@ -1,11 +1,13 @@
 """Runs the commands as a person does: as processes, on a home of their own."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from celery import Celery
 from kombu import pools
 
 BIN: Final = Path(sys.executable).parent
-START_S: Final = 240.0
+START_S: Final = 400.0
 STOP_S: Final = 90.0
 
 
@@ -48,7 +50,7 @@ class Home:
         facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return facts
 
-    def submit(self, text: str, *options: str, wait: int = 60) -> dict[str, Any]:
+    def submit(self, text: str, *options: str, wait: int = 200) -> dict[str, Any]:
         """Submit and wait for the answer."""
         return self.json("submit", text, "--wait", str(wait), *options)
 
@@ -107,6 +109,19 @@ def foreign_app(url: str) -> Iterator[Celery]:
         app.close()
 
 
+@contextmanager
+def no_leftovers() -> Iterator[None]:
+    """What Celery leaves to the garbage collector goes at the end, and at no moment before."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+        gc.enable()
+
+
 def stop(process: "subprocess.Popen[str]") -> int:
     """End a command as Ctrl-C does; returns its exit status."""
     if process.poll() is None:
@@ -133,9 +148,15 @@ def processes_of(home: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), process.environ().get("PENSTOCK_HOME", "")]
+            has_ended = process.status() == psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-        is_child = process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
-        if is_child and any(str(home) in word for word in words):
+        is_other = process.pid != os.getpid() and not has_ended
+        if is_other and any(str(home) in word for word in words):
             found.append(process)
     return found
+
+
+def all_end(home: Path) -> None:
+    """Wait until no process knows this home; the last ones may be on their way out."""
+    wait_until(lambda: processes_of(home) == [], STOP_S)

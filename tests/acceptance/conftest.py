@@ -1,22 +1,28 @@
 """One stack for most acceptance tests: two tiers of real vLLM on a PostgreSQL ledger."""
 
-import gc
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import Home
+from tests.acceptance.command import Home, no_leftovers
 from tests.services import PostgresServer
+
+_ENDS_S = 1_200  # engines load in these tests, and a slow machine is no failure
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Tests of this folder may take longer: what they wait for has bounds of its own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_ENDS_S))
 
 
 @pytest.fixture
 def celery_garbage() -> Iterator[None]:
     """Celery leaves a chord's subscription, with its socket, to the garbage collector."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    with no_leftovers():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> 
         PENSTOCK_LEDGER_URL=url,
         PENSTOCK_WORKER__LEASE_S="6",
         PENSTOCK_WORKER__SWEEP_S="1",
-        PENSTOCK_WORKER__DRAIN_S="4",
+        PENSTOCK_WORKER__DRAIN_S="8",
     )
     with home.up("small", "large"):
         yield home

@@ -3,9 +3,11 @@
 import base64
 import json
 import urllib.request
-from typing import Any
+from typing import Any, Final
 
 from tests.acceptance.command import Home
+
+_ANSWERS_S: Final = 100
 
 
 def ask_flower(home: Home, path: str, *, password: str | None) -> str:
@@ -14,7 +16,7 @@ def ask_flower(home: Home, path: str, *, password: str | None) -> str:
     if password is not None:
         token = base64.b64encode(f"penstock:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=_ANSWERS_S) as answer:
         text: str = answer.read().decode()
     return text
 

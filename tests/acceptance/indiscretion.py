@@ -11,7 +11,7 @@ from penstock_producer import Client, Job, JobState
 from tests.acceptance.canaries import Places, a_canary, events_of, keys_of, pieces
 from tests.acceptance.command import Home, foreign_app, wait_until
 from tests.acceptance.flower import tasks_of
-from tests.acceptance.victims import ENDS_S, engine_of, worker_of, worker_sign
+from tests.acceptance.victims import ENDS_S, engine_of, frozen, wait_boarded, worker_of
 
 QUEUE: Final = "penstock.small"
 AGAIN: Final = "penstock.small.again"
@@ -56,7 +56,7 @@ def tell(home: Home, client: Client, redis: Redis) -> Told:
         ids = [job.id for job in [*jobs, *killed]] + foreign_ids
         _wait_ended(client, ids)
         wait_until(lambda: at_rest(redis), ENDS_S)
-        wait_until(lambda: _has_heard_the_end(home, ids), ENDS_S)
+        wait_until(lambda: has_heard_the_end(home, ids), ENDS_S)
     results = client.fetch_many(ids)
     answers = {job_id: pieces(result.text or "") for job_id, result in results.items()}
     ends = {job_id: result.status for job_id, result in results.items()}
@@ -68,6 +68,12 @@ def tell(home: Home, client: Client, redis: Redis) -> Told:
 def at_rest(redis: Redis) -> bool:
     """True when no message waits, and none is in a worker's hands."""
     return not any(redis.exists(key) for key in (QUEUE, AGAIN, "penstock.large", "celery", UNACKED))
+
+
+def has_heard_the_end(home: Home, ids: Sequence[str]) -> bool:
+    """True when Flower knows that these have ended: it hears of it a moment later."""
+    tasks = tasks_of(home)
+    return all(any(tasks.get(i, {}).get(ending) for ending in _ENDINGS) for i in ids)
 
 
 def _submit(client: Client, words: dict[str, str]) -> list[Job]:
@@ -105,13 +111,15 @@ def _kill_engine(
 ) -> tuple[list[Job], dict[str, bytes]]:
     """Jobs whose engine dies under them; also what Redis held while they waited for a new one."""
     prompts = [f"Tell story {number} about {word}." for number in range(4)]
-    jobs = client.submit_many(
-        prompts, tier="small", max_tokens=900, ignore_eos=True, temperature=1.0
-    )
-    wait_until(lambda: worker_sign(home, "small")["in_flight"] == len(jobs), ENDS_S)
-    engine_of(worker_of(home, "small")).send_signal(signal.SIGKILL)
-    wait_until(lambda: redis.llen(AGAIN) == len(jobs), ENDS_S)
-    return jobs, keys_of(redis)
+    engine = engine_of(worker_of(home, "small"))
+    with frozen(engine):  # so that nothing has ended when it dies
+        jobs = client.submit_many(
+            prompts, tier="small", max_tokens=900, ignore_eos=True, temperature=1.0
+        )
+        wait_boarded(client, "small", [job.id for job in jobs])
+        engine.send_signal(signal.SIGKILL)
+        wait_until(lambda: redis.llen(AGAIN) >= len(jobs), ENDS_S)
+        return jobs, keys_of(redis)
 
 
 def _send(app: Celery, words: dict[str, str]) -> list[str]:
@@ -139,8 +147,3 @@ def _wait_ended(client: Client, ids: Sequence[str]) -> None:
         return len(found) == len(ids) and all(r.status.is_terminal for r in found.values())
 
     wait_until(have_ended, ENDS_S)
-
-
-def _has_heard_the_end(home: Home, ids: Sequence[str]) -> bool:
-    tasks = tasks_of(home)
-    return all(any(tasks.get(i, {}).get(ending) for ending in _ENDINGS) for i in ids)

@@ -13,7 +13,7 @@ from penstock_shared import money
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Attempt, Charge, Job, JobResult
 from tests.acceptance.command import Home, wait_until
-from tests.acceptance.victims import worker_of
+from tests.acceptance.victims import ENDS_S, worker_of
 
 LINES = 60
 STORIES = LINES - 3
@@ -67,10 +67,11 @@ def test_each_line_is_answered_once_whatever_is_killed(
     out, errors = tmp_path / "answers.jsonl", tmp_path / "errors.jsonl"
     command = ("batch", "run", str(questions), "-o", str(out), "--errors", str(errors))
 
+    worker = worker_of(home, "small")
     process = home.start(*command)
-    wait_until(lambda: out.exists() and out.stat().st_size, 60)
+    wait_until(lambda: out.exists() and out.stat().st_size, ENDS_S)
+    worker.kill()  # the stories are in its engine
     process.kill()
-    worker_of(home, "small").kill()  # the stories are in its engine
     process.wait()
 
     batch_id = home.json("batch", "list")["batch_id"]

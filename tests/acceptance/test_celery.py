@@ -34,7 +34,7 @@ def test_a_foreign_app_sends_a_prompt_by_name(foreign: Celery, client: Client) -
     sent = foreign.send_task(
         "penstock.infer", kwargs={"prompt": PROMPT, "max_tokens": 32}, queue="penstock.small"
     )
-    outcome = sent.get(timeout=60)
+    outcome = sent.get(timeout=200)
     assert outcome == {"job_id": sent.id, "state": "succeeded"}
     result = client.fetch(sent.id)
     assert "Madrid" in (result.text or "")
@@ -47,13 +47,13 @@ def test_without_a_queue_the_worker_routes_it(foreign: Celery, client: Client) -
         "penstock.infer",
         kwargs={"prompt": "Lan has 3 pens and buys 4 more. How many pens now?", "max_tokens": 32},
     )
-    assert sent.get(timeout=60)["state"] == "succeeded"
+    assert sent.get(timeout=200)["state"] == "succeeded"
     assert client.fetch(sent.id).tier == "large"
 
 
 def test_the_celery_result_never_holds_text(foreign: Celery, client: Client) -> None:
     sent = foreign.send_task("penstock.infer", kwargs={"prompt": PROMPT}, queue="penstock.small")
-    sent.get(timeout=60)
+    sent.get(timeout=200)
     stored = str(foreign.backend.get(foreign.backend.get_key_for_task(sent.id)))
     assert PROMPT not in stored
     assert "Madrid" not in stored
@@ -63,7 +63,7 @@ def test_an_invalid_prompt_fails_its_task_and_leaves_no_job(
     foreign: Celery, client: Client
 ) -> None:
     sent = foreign.send_task("penstock.infer", kwargs={"prompt": ""}, queue="penstock.small")
-    error = sent.get(timeout=60, propagate=False)
+    error = sent.get(timeout=200, propagate=False)
     assert sent.state == "FAILURE"
     assert "empty" in str(error)
     assert client.fetch_many([sent.id]) == {}
@@ -77,7 +77,7 @@ def test_a_chain_hands_ids_on_and_the_template_takes_the_answer(
         infer(foreign, template="Translate to Vietnamese: {{ answer }}", max_tokens=48),
         app=foreign,
     ).apply_async()
-    outcome = last.get(timeout=60)
+    outcome = last.get(timeout=200)
     assert outcome["state"] == "succeeded"
     assert client.fetch(last.parent.id).text
     assert client.fetch(outcome["job_id"]).task_type == "translation"
@@ -98,7 +98,7 @@ def test_a_document_is_summarized_by_map_and_reduce(foreign: Celery, client: Cli
         ),
         app=foreign,
     ).apply_async()
-    outcome = last.get(timeout=120)
+    outcome = last.get(timeout=200)
     assert outcome["state"] == "succeeded"
     result = client.fetch(outcome["job_id"])
     assert result.text

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.acceptance.command import Home
+from tests.acceptance.victims import engine_of, frozen, worker_of
 
 FACTS = {
     "job_id", "status", "text", "tier", "reason", "task_type", "cached", "prompt_tokens",
@@ -52,7 +53,7 @@ def test_a_running_job_can_be_cancelled(home: Home) -> None:
         "--stop", "no such text",
     )["job_id"]  # fmt: skip
     home.run("cancel", job_id)
-    done = home.run("result", job_id, "--wait", "30")
+    done = home.run("result", job_id, "--wait", "200")
     assert home.json("status", job_id)["status"] in {"cancelled", "succeeded"}
     assert done.returncode in {0, 1}
 
@@ -79,9 +80,9 @@ def test_bad_input_gets_one_line_and_its_exit_status(
 
 
 def test_waiting_too_short_leaves_the_job_alone(home: Home) -> None:
-    done = home.run(
-        "submit", "Write a story about a river.", "--wait", "0.01", "--json", "--max-tokens", "200"
-    )
+    story = ("Write a story about a river.", "--tier", "small", "--max-tokens", "200")
+    with frozen(engine_of(worker_of(home, "small"))):  # so that no wait is long enough
+        done = home.run("submit", *story, "--no-cache", "--wait", "0.01", "--json")
     assert done.returncode == 75
     assert '"status": ' in done.stdout
 

@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,17 +15,19 @@ import pytest
 from penstock_producer import Client, JobState, Result, Unavailable, load_settings
 from penstock_shared.errors import SettingsError
 from penstock_workers.drill import script
+from penstock_workers.drill.services import has_jobs
 from penstock_workers.drill.stack import DrillStack, LedgerKind
 from tests.acceptance.command import wait_until
 
-WAIT_S = 120
+WAIT_S = 200
+LOCK_S = 5
 
 
 @contextmanager
 def running(home: Path, ledger: LedgerKind, without: Sequence[str] = ()) -> Iterator[DrillStack]:
     stack = DrillStack(home, workers=2, ledger=ledger, without=without).start()
     try:
-        stack.wait_ready()
+        stack.wait_ready(WAIT_S)
         yield stack
     finally:
         stack.stop()
@@ -63,6 +66,11 @@ class Load:
                 break
             self._stack.tend()
         self._wanted |= {j.id: script.answer_of(p) for j, p in zip(jobs, prompts, strict=True)}
+
+    @property
+    def ids(self) -> set[str]:
+        """All jobs so far."""
+        return set(self._wanted)
 
     def charges(self) -> dict[str, Decimal | None]:
         """What each job costs by now."""
@@ -126,12 +134,12 @@ def test_whatever_is_killed_every_job_ends_and_nothing_is_left(
         load.add()
         stack.postgres.kill()
         assert load.ends() == {JobState.SUCCEEDED: 160}
-    names = {number: stack.worker_id(number) for number in range(len(stack.workers))}
-    assert all(name and name.startswith(f"{script.TIER}-") for name in names.values())
+    wait_until(lambda: None not in names(stack), WAIT_S)
+    assert all(name and name.startswith(f"{script.TIER}-") for name in names(stack))
     stack.stop_workers()
     assert stack.tend() == []
     stack.stop()
-    assert stack.left_behind() == []
+    wait_until(lambda: stack.left_behind() == [], WAIT_S)
 
 
 def test_what_is_held_down_stays_down_until_it_is_let_up(stack: DrillStack) -> None:
@@ -157,7 +165,7 @@ def test_a_frozen_worker_does_not_keep_the_stack_from_stopping(stack: DrillStack
     os.kill(pid, signal.SIGSTOP)
     assert pid in stack.left_behind()
     stack.stop()
-    assert stack.left_behind() == []
+    wait_until(lambda: stack.left_behind() == [], WAIT_S)
 
 
 def test_every_run_is_written_down(stack: DrillStack, load: Load) -> None:
@@ -174,18 +182,46 @@ def test_without_fencing_a_frozen_worker_changes_what_jobs_cost(tmp_path: Path) 
         running(tmp_path / "home", "sqlite", ["fencing"]) as stack,
         Client(stack.settings) as client,
     ):
-        load, pid = Load(stack, client), stack.worker_pid(0)
+        wait_until(lambda: None not in names(stack), WAIT_S)
+        load, pid, name = Load(stack, client), stack.worker_pid(0), stack.worker_id(0)
         assert pid is not None
-        load.add(60, tokens=300)
-        wait_until(lambda: len(begun(stack.runs)) > 40, WAIT_S)  # both engines have some
-        os.kill(pid, signal.SIGSTOP)
-        assert load.ends() == {JobState.SUCCEEDED: 60}
+        assert name is not None
+
+        def is_frozen_with_work() -> bool:
+            load.add(60, tokens=300)
+            wait_until(lambda: load.ids <= begun(stack.runs), WAIT_S)
+            os.kill(pid, signal.SIGSTOP)
+            if can_write(stack) and has_jobs(stack.settings.ledger, name):
+                return True
+            os.kill(pid, signal.SIGCONT)
+            load.ends()
+            return False
+
+        wait_until(is_frozen_with_work, WAIT_S)
+        assert load.ends().keys() == {JobState.SUCCEEDED}
         before = load.charges()
         os.kill(pid, signal.SIGCONT)
         wait_until(lambda: load.charges() != before, WAIT_S)
 
 
-def begun(runs: Path) -> list[str]:
+def begun(runs: Path) -> set[str]:
     """Ids in the file of runs."""
     lines = runs.read_text(encoding="utf-8").splitlines() if runs.exists() else []
-    return [json.loads(line)["job_id"] for line in lines]
+    return {json.loads(line)["job_id"] for line in lines}
+
+
+def names(stack: DrillStack) -> list[str | None]:
+    """Under which names the workers claim."""
+    return [stack.worker_id(number) for number in range(len(stack.workers))]
+
+
+def can_write(stack: DrillStack) -> bool:
+    """True unless somebody keeps SQLite's write lock: one that was frozen with it never ends."""
+    path = stack.home / "ledger.db"
+    with closing(sqlite3.connect(path, timeout=LOCK_S, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True

@@ -17,7 +17,7 @@ from penstock_shared.settings import load_settings
 from penstock_workers.toys.suite import cases
 from tests.acceptance.command import BIN
 
-BOUND_S = 240
+BOUND_S = 600
 PER_TASK = 40
 TOML = """
 [tiers.small]

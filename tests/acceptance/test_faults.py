@@ -19,15 +19,14 @@ from tests.acceptance.victims import (
     engines_of,
     frozen,
     is_gone,
+    wait_boarded,
     worker_of,
     worker_sign,
 )
 
 SLOW: dict[str, Any] = {"max_tokens": 400, "ignore_eos": True, "cache": False}
 LONG: dict[str, Any] = {"max_tokens": 7000, "ignore_eos": True, "cache": False}
-ORPHAN_S = 5
 IN_THE_ENGINE = 8
-CANCEL_S = 10  # 7000 tokens take several times as long
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def running(client: Client, ids: list[str]) -> int:
 
 def open_jobs(client: Client, tier: str, count: int) -> list[str]:
     ids = submit_stories(client, tier, count)
-    wait_until(lambda: running(client, ids) > 1, 60)  # what is lost alone loses an attempt
+    wait_until(lambda: running(client, ids) > 1, ENDS_S)  # what is lost alone loses an attempt
     return ids
 
 
@@ -65,7 +64,7 @@ def test_a_killed_worker_loses_nothing_and_leaves_no_engine_behind(
     engine = engine_of(worker)
     ids = open_jobs(client, "small", 40)
     worker.send_signal(signal.SIGKILL)
-    psutil.wait_procs([engine], timeout=ORPHAN_S)
+    psutil.wait_procs([engine], timeout=ENDS_S)
     assert is_gone(engine)
     all_succeed(client, ids)
     assert {r.attempts for r in client.fetch_many(ids).values()} == {1}  # lost together
@@ -85,12 +84,11 @@ def test_a_killed_engine_gives_all_its_jobs_back_and_no_attempt_counts(
 ) -> None:
     worker = worker_of(home, "large")
     engine = engine_of(worker)
-    ids = submit_stories(client, "large", IN_THE_ENGINE, max_tokens=1200)
-    wait_until(lambda: worker_sign(home, "large")["in_flight"] == IN_THE_ENGINE, 60)
-    with frozen(engine):
-        assert all_are(client, ids, JobState.RUNNING)
+    with frozen(engine):  # so that nothing has ended when it dies
+        ids = submit_stories(client, "large", IN_THE_ENGINE, max_tokens=1200)
+        wait_boarded(client, "large", ids)
         engine.send_signal(signal.SIGKILL)
-        wait_until(lambda: all_are(client, ids, JobState.QUEUED), 60)
+        wait_until(lambda: all_are(client, ids, JobState.QUEUED), ENDS_S)
     all_succeed(client, ids)
     assert {r.attempts for r in client.fetch_many(ids).values()} == {1}
     attempts = books.attempts(ids)
@@ -126,10 +124,10 @@ def test_what_is_short_ends_in_the_drain_and_what_is_long_leaves_no_trace_but_it
         places = ("Peru", "Kenya", "Norway", "Cuba")
         questions = [f"What is the capital of {place}?" for place in places]
         short = [j.id for j in client.submit_many(questions, tier="large", max_tokens=40, **tenant)]
-        long = submit_stories(client, "large", 4, max_tokens=3000, **tenant)
-        wait_until(lambda: all_are(client, [*short, *long], JobState.RUNNING), 60)
+        long = submit_stories(client, "large", 4, max_tokens=5000, **tenant)
+        wait_until(lambda: all_are(client, [*short, *long], JobState.RUNNING), ENDS_S)
         worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: is_gone(worker), 60)
+    wait_until(lambda: is_gone(worker), ENDS_S)
     assert all_are(client, short, JobState.SUCCEEDED)
     assert all_are(client, long, JobState.QUEUED)
     assert {r.attempts for r in client.fetch_many(long).values()} == {0}
@@ -139,7 +137,7 @@ def test_what_is_short_ends_in_the_drain_and_what_is_long_leaves_no_trace_but_it
     all_succeed(client, long)
     ended = client.fetch_many(everything).values()
     assert {r.attempts for r in ended} == {1}
-    assert {r.completion_tokens for r in ended if r.job_id in long} == {3000}
+    assert {r.completion_tokens for r in ended if r.job_id in long} == {5000}
     outcomes = [outcome for outcome, _ in books.attempts(long)]
     assert outcomes == ["released"] * len(long) + ["succeeded"] * len(long)
     assert books.charged(everything) == sorted(everything)
@@ -148,7 +146,7 @@ def test_what_is_short_ends_in_the_drain_and_what_is_long_leaves_no_trace_but_it
 
 def test_a_deadline_ends_a_running_job(client: Client) -> None:
     job = client.submit("Tell a story.", tier="large", deadline=2.0, **LONG)
-    [ended] = client.as_completed([job], timeout=60)
+    [ended] = client.as_completed([job], timeout=ENDS_S)
     assert ended.status is JobState.EXPIRED
     assert ended.text is None
     assert ended.charge_usd is None
@@ -157,12 +155,14 @@ def test_a_deadline_ends_a_running_job(client: Client) -> None:
 def test_a_cancelled_job_leaves_the_engine_and_is_not_charged(
     home: Home, client: Client, books: Books
 ) -> None:
+    # The sign of life is a moment old, and may tell of the job before.
+    wait_until(lambda: worker_sign(home, "large")["in_flight"] == 0, ENDS_S)
     job = client.submit("Tell a story.", tier="large", **LONG)
-    wait_until(lambda: worker_sign(home, "large")["in_flight"] == 1, 60)
+    wait_until(lambda: worker_sign(home, "large")["in_flight"] == 1, ENDS_S)
     assert job.cancel() is JobState.RUNNING
-    wait_until(lambda: worker_sign(home, "large")["in_flight"] == 0, CANCEL_S)
+    wait_until(lambda: worker_sign(home, "large")["in_flight"] == 0, ENDS_S)
     [ended] = client.as_completed([job], timeout=ENDS_S)
-    assert ended.status is JobState.CANCELLED
+    assert ended.status is JobState.CANCELLED  # from an engine that went on, it has its answer
     assert ended.text is None
     assert ended.charge_usd is None
     assert [outcome for outcome, _ in books.attempts([job.id])] == ["cancelled"]

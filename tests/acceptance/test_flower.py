@@ -7,6 +7,7 @@ import pytest
 
 from tests.acceptance.command import Home, foreign_app, wait_until
 from tests.acceptance.flower import ask_flower, password_of, tasks_of
+from tests.acceptance.victims import ENDS_S
 
 pytestmark = pytest.mark.usefixtures("celery_garbage")
 
@@ -20,7 +21,9 @@ def test_jobs_show_by_id_with_state_and_runtime_and_without_text(home: Home) -> 
             "penstock.infer", kwargs={"prompt": f"Hello {SECRET}"}, queue="penstock.small"
         )
     ids = {job_id, sent.id}
-    wait_until(lambda: all(tasks_of(home).get(i, {}).get("state") == "SUCCESS" for i in ids), 60)
+    wait_until(
+        lambda: all(tasks_of(home).get(i, {}).get("state") == "SUCCESS" for i in ids), ENDS_S
+    )
     tasks = tasks_of(home)
     assert all(tasks[i]["runtime"] > 0 for i in ids)
     assert all(tasks[i]["name"] == "penstock.infer" for i in ids)
@@ -44,4 +47,5 @@ def test_nobody_sees_flower_without_the_password(home: Home) -> None:
     for password in (None, "wrong"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             ask_flower(home, "/api/workers", password=password)
+        refused.value.close()
         assert refused.value.code == 401

@@ -54,7 +54,7 @@ def test_an_answer_matches_its_schema_and_is_cached_for_it_alone(
     again = home.submit(QUESTION, "--tier", "small", "--schema", str(file))
     assert (again["source"], again["text"]) == ("exact", facts["text"])
     other = {**WANTED, "json_schema": {"name": "a_city", "schema": {"enum": ["Rome", "Oslo"]}}}
-    unlike = client.submit(QUESTION, tier="small", response_format=other).result(60)
+    unlike = client.submit(QUESTION, tier="small", response_format=other).result(200)
     assert json.loads(unlike.text or "") in {"Rome", "Oslo"}
     assert not unlike.cached
 
@@ -62,7 +62,7 @@ def test_an_answer_matches_its_schema_and_is_cached_for_it_alone(
 def test_an_answer_that_was_cut_off_fails_and_says_what_to_do(client: Client) -> None:
     job = client.submit(QUESTION, tier="small", response_format=WANTED, max_tokens=1)
     with pytest.raises(JobFailed, match="raise max_tokens"):
-        job.result(60)
+        job.result(200)
 
 
 def test_a_schema_that_the_engine_refuses_fails_its_job_alone(client: Client) -> None:
@@ -71,14 +71,14 @@ def test_a_schema_that_the_engine_refuses_fails_its_job_alone(client: Client) ->
     refused = client.submit(QUESTION, tier="small", response_format=wanted)
     neighbour = client.submit(QUESTION, tier="small", cache=False)
     with pytest.raises(JobFailed, match=r"look-around|Lookbehind"):
-        refused.result(60)
-    assert "Paris" in (neighbour.result(60).text or "")
+        refused.result(200)
+    assert "Paris" in (neighbour.result(200).text or "")
 
 
 def test_a_completion_goes_on_where_its_text_ends(client: Client) -> None:
     fields: dict[str, Any] = {"tier": "small", "max_tokens": 4, "ignore_eos": True}
-    completion = client.submit(QUESTION, kind="completion", **fields).result(60)
-    chat = client.submit(QUESTION, **fields).result(60)
+    completion = client.submit(QUESTION, kind="completion", **fields).result(200)
+    chat = client.submit(QUESTION, **fields).result(200)
     assert completion.completion_tokens == 4
     assert (completion.prompt_tokens or 0) < (chat.prompt_tokens or 0)
     assert not chat.cached
@@ -86,7 +86,7 @@ def test_a_completion_goes_on_where_its_text_ends(client: Client) -> None:
 
 def test_an_embedding_is_what_the_encoder_says(client: Client, encoder: Encoder) -> None:
     messages = [{"role": "user", "content": text} for text in TEXTS]
-    found = client.submit(messages, kind="embedding").result(60)
+    found = client.submit(messages, kind="embedding").result(200)
     check(found.text, TEXTS, encoder)
     assert (found.source, found.tier, found.charge_usd) == ("encoder", "small", 0)
     assert found.prompt_tokens == sum(encoder.token_counts(TEXTS))
@@ -94,7 +94,7 @@ def test_an_embedding_is_what_the_encoder_says(client: Client, encoder: Encoder)
 
 def test_an_embedding_that_is_too_long_is_not_cut(client: Client) -> None:
     with pytest.raises(JobFailed, match=r"text 1 has 402 tokens and .* reads 256"):
-        client.submit("dam " * 400, kind="embedding").result(60)
+        client.submit("dam " * 400, kind="embedding").result(200)
 
 
 @pytest.mark.usefixtures("celery_garbage")
@@ -106,6 +106,6 @@ def test_a_foreign_app_has_them_too(foreign: Celery, client: Client, encoder: En
             {"prompt": QUESTION, "tier": "small", "response_format": WANTED},
         )
     )
-    check(client.fetch(vectors.get(timeout=60)["job_id"]).text, TEXTS[:1], encoder)
-    answer = client.fetch(city.get(timeout=60)["job_id"]).text
+    check(client.fetch(vectors.get(timeout=200)["job_id"]).text, TEXTS[:1], encoder)
+    answer = client.fetch(city.get(timeout=200)["job_id"]).text
     assert json.loads(answer or "") in SCHEMA["enum"]

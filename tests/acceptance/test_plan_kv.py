@@ -17,7 +17,7 @@ from tests.tiny_models import TINY
 TOYS = ("small", "large")
 NAMES = (*TINY, *TOYS)
 MAX_MODEL_LEN = 2048
-BOUND_S = 280
+BOUND_S = 900
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",

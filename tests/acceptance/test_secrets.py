@@ -1,9 +1,7 @@
 """Words of callers, answers and passwords are where they belong, and nowhere else."""
 
-import gc
 import json
 import stat
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,9 +20,9 @@ from tests.acceptance.canaries import (
     pages_of_flower,
     sightings,
 )
-from tests.acceptance.command import Home, foreign_app, wait_until
+from tests.acceptance.command import Home, foreign_app, no_leftovers, wait_until
 from tests.acceptance.flower import ask_flower, password_of
-from tests.acceptance.indiscretion import AGAIN, QUEUE, Told, at_rest, tell
+from tests.acceptance.indiscretion import AGAIN, QUEUE, Told, at_rest, has_heard_the_end, tell
 from tests.acceptance.victims import ENDS_S
 
 pytestmark = pytest.mark.usefixtures("celery_garbage")
@@ -42,12 +40,8 @@ def redis(home: Home) -> Iterator[Redis]:
 @pytest.fixture(scope="module")
 def told(home: Home, redis: Redis) -> Told:
     """All secrets were told, once for all tests."""
-    with Client(load_settings(home.folder)) as client:
-        told = tell(home, client, redis)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-    return told
+    with no_leftovers(), Client(load_settings(home.folder)) as client:
+        return tell(home, client, redis)
 
 
 @pytest.fixture
@@ -163,7 +157,7 @@ def test_a_message_that_no_worker_can_serve_is_in_no_log(
     with foreign_app(home.stack["broker_url"]) as app:
         app.send_task(**mistake, kwargs={"prompt": f"Hello {canary}"}, queue=QUEUE)
         next_one = app.send_task("penstock.infer", kwargs={"prompt": "Hello!"}, queue=QUEUE)
-        assert next_one.get(timeout=60)["state"] == "succeeded"
+        assert next_one.get(timeout=200)["state"] == "succeeded"
     wait_until(lambda: at_rest(redis), ENDS_S)
     assert sightings([canary], files_in(home.folder / "logs")) == []
     assert sightings([canary], keys_of(redis)) == []
@@ -177,12 +171,13 @@ def test_a_conflict_tells_nobody_the_idempotency_key(home: Home, redis: Redis) -
             request = {"prompt": prompt, "idempotency_key": canary}
             return app.send_task("penstock.infer", kwargs=request, queue=QUEUE)
 
-        assert send("Hello!").get(timeout=60)["state"] == "succeeded"
+        assert send("Hello!").get(timeout=200)["state"] == "succeeded"
         second = send("Good morning!")  # only now: of two at once, either may come first
         with pytest.raises(IdempotencyConflict):
-            second.get(timeout=60)
+            second.get(timeout=200)
     wait_until(lambda: at_rest(redis), ENDS_S)
     assert second.id in str(keys_of(redis))
     assert sightings([canary], keys_of(redis)) == []
+    wait_until(lambda: has_heard_the_end(home, [second.id]), ENDS_S)
     page = ask_flower(home, f"/api/task/info/{second.id}", password=password_of(home))
     assert sightings([canary], {"Flower": page.encode()}) == []

@@ -34,6 +34,7 @@ SPECULATING: Final = {
         "num_speculative_tokens": 3,
     },
 }
+RUNNING_S: Final = 200
 STAYS_PARKED: Final = 1.001  # as slowdown: callers let hardly anybody in beside them
 CITIES: Final = ("France", "Japan", "Vietnam", "Italy", "Egypt", "Peru", "Kenya", "Norway")
 
@@ -109,10 +110,34 @@ def parking() -> Iterator[Engine]:
         yield engine
 
 
-def begin(engine: Engine, batch: list[EngineRequest]) -> None:
+def begin(engine: Engine, batch: list[EngineRequest], tokens: int = 5) -> None:
     """Let a batch begin; it has when a short line that came with it has ended."""
-    engine.process.submit([engine.request("line-short", 30, background=True), *batch])
+    engine.process.submit([engine.request("line-short", tokens, background=True), *batch])
     assert names(engine.ended(1)) == ["line-short"]
+
+
+def overtaken(
+    engine: Engine, batch: list[EngineRequest], callers: list[EngineRequest], tokens: int = 5
+) -> list[Completion]:
+    """All that ends, in order, when callers come to a batch that has begun.
+
+    Once more, when we were so slow that a line had ended before they came.
+    """
+    end = time.monotonic() + RUNNING_S
+    while time.monotonic() < end:
+        begin(engine, batch, tokens)
+        engine.process.submit(callers)
+        ended = engine.ended(len(batch) + len(callers))
+        background = {line.request_id for line in batch}
+        came_ns = min(one.scheduled_ns for one in ended if one.request_id not in background)
+        if all(end_ns(one) > came_ns for one in ended if one.request_id in background):
+            return ended
+    pytest.fail("lines always end before the callers come")
+
+
+def end_ns(ended: Completion) -> int:
+    """When it had its last token."""
+    return ended.scheduled_ns + (ended.prefill_ms + ended.decode_ms) * 1_000_000
 
 
 @pytest.mark.parametrize("options", [{}, SPECULATING], ids=["plain", "with a draft model"])
@@ -125,20 +150,18 @@ def test_an_interrupted_answer_is_the_same_answer(options: dict[str, Any]) -> No
 
 def test_a_long_answer_for_a_caller_ends_before_short_batch_lines(parking: Engine) -> None:
     """They began first, and each needs less than a tenth of its steps."""
-    begin(parking, lines(parking, 11, 70))
-    parking.process.submit([parking.request("caller", 500)])
-    assert names(parking.ended(12))[0] == "caller"
+    ended = overtaken(parking, lines(parking, 11, 70), [parking.request("caller", 800)])
+    assert names(ended)[0] == "caller"
 
 
 def test_a_caller_does_not_wait_for_a_seat_behind_a_batch(parking: Engine) -> None:
-    begin(parking, lines(parking, 24, 200))
-    parking.process.submit([parking.request(f"caller-{n}", 20) for n in range(12)])
-    ended = names(parking.ended(36))
-    assert all(name.startswith("caller-") for name in ended[:12])
+    callers = [parking.request(f"caller-{n}", 20) for n in range(12)]
+    ended = overtaken(parking, lines(parking, 24, 300), callers)
+    assert all(name.startswith("caller-") for name in names(ended[:12]))
 
 
 def test_parked_and_held_lines_can_be_stopped_and_held_ones_cost_nothing(parking: Engine) -> None:
-    batch = lines(parking, 30, 400)
+    batch = lines(parking, 30, 1_900)  # as long as can be: none of them ends before it is stopped
     begin(parking, batch)
     parking.process.submit([parking.request("caller", 100)])
     assert names(parking.ended(1)) == ["caller"]
@@ -165,10 +188,9 @@ def test_a_caller_gets_the_memory_that_a_batch_holds() -> None:
     """He needs 57 of 64 blocks of 16 tokens, and the batch has most of them when he comes."""
     memory = {"num_gpu_blocks_override": 64, "max_model_len": 1000}
     with running(STAYS_PARKED, metering=Metering.COMPUTED, **memory) as engine:
-        begin(engine, lines(engine, 10, 200))
         ids = tuple(range(10, 810))
         sampling = Sampling(max_tokens=100, temperature=0.0, ignore_eos=True)
-        engine.process.submit([EngineRequest("caller", ids, sampling, "s")])
-        ended = engine.ended(11)
+        caller = EngineRequest("caller", ids, sampling, "s")
+        ended = overtaken(engine, lines(engine, 10, 200), [caller], tokens=30)
         assert names(ended)[0] == "caller"
         assert all(one.ending is Ending.LENGTH for one in ended)

@@ -65,6 +65,16 @@ def frozen(process: psutil.Process) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
+def wait_boarded(client: Client, tier: str, ids: Sequence[str]) -> None:
+    """Wait until the worker of a tier has handed these jobs to its engine, which may stand still.
+
+    One thread admits batch after batch, and an embedding needs no engine: when it is answered, what
+    was claimed before it is on its way into the engine.
+    """
+    wait_until(lambda: all_are(client, ids, JobState.RUNNING), ENDS_S)
+    client.submit("A dam.", kind="embedding", tier=tier).result(ENDS_S)
+
+
 def all_are(client: Client, ids: Sequence[str], state: JobState) -> bool:
     """True when all jobs are in this state now."""
     return {result.status for result in client.fetch_many(ids).values()} == {state}

@@ -10,8 +10,8 @@ from tests.acceptance.promises.conftest import Worlds
 from tests.acceptance.promises.world import World, once_each
 
 SHORT, LONG = 8, 4
-SHORT_TOKENS, LONG_TOKENS = 150, 1_600  # a second, 8 seconds
-BOUND_S = 4
+SHORT_TOKENS, LONG_TOKENS = 40, 3_000  # a moment; at least 15 seconds, at 5 ms each
+BOUND_S = 8
 PATIENT_S = 60
 
 
@@ -27,23 +27,22 @@ def patient(worlds: Worlds) -> World:
     return worlds.make(1, drain_s=PATIENT_S)
 
 
-def load(world: World) -> tuple[list[str], list[str]]:
-    """Short and long jobs, all of them in the engine."""
+def load_and_drain(world: World) -> tuple[list[str], list[str]]:
+    """SIGTERM with short and long jobs in hand, and wait until the short ones are settled.
+
+    The engine stands still until the signal, so that nothing has ended when the drain begins. When
+    the short ones are acknowledged, the worker still runs. Returns the short and the long ones.
+    """
     world.wait_ready()
-    long = world.submit(LONG, tokens=LONG_TOKENS)
-    short = world.submit(SHORT, tokens=SHORT_TOKENS)
-    world.wait(lambda: len(world.begun([*short, *long])) == SHORT + LONG)
-    return short, long
-
-
-def drain(world: World, short: list[str]) -> int:
-    """SIGTERM, and wait until the short ones are settled and acknowledged: it still runs then."""
-    assert not world.finished(short)
-    pid = world.signal(0, signal.SIGTERM)
+    with world.engines_frozen():
+        long = world.submit(LONG, tokens=LONG_TOKENS)
+        short = world.submit(SHORT, tokens=SHORT_TOKENS)
+        world.wait(lambda: world.are_running([*short, *long]))
+        pid = world.signal(0, signal.SIGTERM)
     world.wait(lambda: world.taken() == LONG, tend=False)
     assert world.stack.worker_pid(0) == pid
     assert world.outcomes(short) == {"succeeded": SHORT}
-    return pid
+    return short, long
 
 
 def gone_back(world: World, long: list[str]) -> None:
@@ -52,7 +51,7 @@ def gone_back(world: World, long: list[str]) -> None:
     assert {row["state"] for row in world.settled(long)[0]} == {JobState.QUEUED}
     assert world.attempts(long) == {0}
     assert world.rows(JobResult, long) == world.rows(Charge, long) == []
-    assert (world.waiting(), world.taken()) == (LONG, 0)
+    assert (world.waiting_ids(), world.taken()) == (set(long), 0)
 
 
 def has_ended(world: World) -> bool:
@@ -62,8 +61,7 @@ def has_ended(world: World) -> bool:
 def test_short_jobs_end_and_are_acknowledged_in_the_drain_and_long_ones_go_back(
     bounded: World,
 ) -> None:
-    short, long = load(bounded)
-    drain(bounded, short)
+    short, long = load_and_drain(bounded)
     bounded.wait(lambda: has_ended(bounded), tend=False)
     gone_back(bounded, long)
     assert not bounded.finished(long)
@@ -74,8 +72,7 @@ def test_short_jobs_end_and_are_acknowledged_in_the_drain_and_long_ones_go_back(
 
 
 def test_a_second_signal_hurries_the_drain(patient: World) -> None:
-    short, long = load(patient)
-    drain(patient, short)
+    _, long = load_and_drain(patient)
     patient.signal(0, signal.SIGTERM)
     patient.wait(lambda: has_ended(patient), tend=False)
     gone_back(patient, long)
@@ -85,8 +82,7 @@ def test_a_second_signal_hurries_the_drain(patient: World) -> None:
 
 
 def test_a_worker_that_is_killed_while_it_drains_changes_nothing(patient: World) -> None:
-    short, long = load(patient)
-    drain(patient, short)
+    short, long = load_and_drain(patient)
     settled = patient.settled(short)
     patient.signal(0, signal.SIGKILL)
     patient.all_succeed([*short, *long])

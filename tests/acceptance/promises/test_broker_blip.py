@@ -15,7 +15,7 @@ def test_engines_run_every_job_once_although_connections_break_all_the_time(worl
     ids: list[str] = []
     start = time.monotonic()
     next_drop, broken, restarted = start + EVERY_S, 0, False
-    while (now := time.monotonic()) < start + LOAD_S:
+    while (now := time.monotonic()) < start + LOAD_S or not restarted:
         ids += world.submit(5, tokens=250)
         if now > start + LOAD_S / 2 and not restarted:
             server.child.stop(10.0)
@@ -27,7 +27,6 @@ def test_engines_run_every_job_once_although_connections_break_all_the_time(worl
             next_drop += EVERY_S
         time.sleep(PAUSE_S)
     assert broken > len(world.stack.workers)
-    assert restarted
     world.all_succeed(ids)
     assert world.begun(ids) == once_each(ids)
     assert world.attempts(ids) == {1}

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.acceptance.promises.world import World, once_each
+from tests.acceptance.promises.world import WAIT_S, World, once_each
 
 OUTAGE_S = 20.0
 JOBS = 150  # more than the engines hold at once
@@ -21,8 +21,8 @@ def test_what_is_generated_while_the_database_is_away_is_kept_and_settled_later(
     server.stop()
     assert world.stack.settings.worker.lease_s * 3 < OUTAGE_S
     time.sleep(OUTAGE_S)
-    finished = world.finished(ids)
-    assert set(inside) <= set(finished)  # none of which could be written down
+    # None of these can be written down.
+    world.wait(lambda: set(inside) <= set(world.finished(ids)))
     world.stack.let_up("postgres")
     world.all_succeed(ids)
     assert world.attempts(ids) == {1}
@@ -44,7 +44,7 @@ def test_jobs_are_accepted_without_the_broker_and_workers_come_back_by_themselve
     world.wait(lambda: len(world.finished(running)) == len(running))
     world.stack.let_up("redis")
     world.all_succeed([*running, *accepted])
-    assert job.result(timeout=60).charge_usd is not None
+    assert job.result(timeout=WAIT_S).charge_usd is not None
     assert world.attempts([*running, *accepted, job.id]) == {1}
     assert world.begun([*running, *accepted]) == once_each([*running, *accepted])
     assert world.pids() == workers

@@ -86,7 +86,7 @@ def test_the_late_write_of_a_worker_that_was_frozen_is_refused_and_is_waste(worl
     assert world.settled(ids) == before
     assert world.begun(more) == once_each(more)
     assert world.stack.worker_id(FROZEN) == worker_id  # it did not have to be started again
-    world.stack.stop_workers()
+    world.end_workers()
     ended = {books.worker_id: books for books in read_books(world.database) if books.has_ended}
     assert worker_id in ended
     assert {books.difference_pusd for books in ended.values()} == {0}

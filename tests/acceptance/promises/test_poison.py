@@ -7,9 +7,11 @@ from tests.acceptance.promises.world import World
 
 
 def test_one_poisonous_job_among_fifty_is_dead_and_the_others_pay_no_attempt(world: World) -> None:
-    good = world.submit(25, tokens=200)
-    [poison] = world.submit(1, tokens=200, what="poison")
-    good += world.submit(25, tokens=200)
+    with world.engines_frozen():  # so that it meets others in its engine
+        good = world.submit(25, tokens=200)
+        [poison] = world.submit(1, tokens=200, what="poison")
+        good += world.submit(25, tokens=200)
+        world.wait(lambda: world.are_running([*good, poison]))
     found = world.ends([*good, poison])
     assert Counter(r.status for r in found.values()) == {JobState.SUCCEEDED: 50, JobState.DEAD: 1}
     dead = found[poison]

@@ -40,18 +40,20 @@ class Failures:
         self._file = FOLDER / kind
         self._kind = kind
         self._job_ids: set[str] = set()
+        self._lock = threading.Lock()  # many threads ask, and no more may fail than the file says
 
     def hits(self, job_id: str) -> bool:
         """True when this job fails now."""
-        if job_id in self._job_ids:
+        with self._lock:
+            if job_id in self._job_ids:
+                return True
+            if not self._file.exists() or len(self._job_ids) >= int(self._file.read_text()):
+                return False
+            self._job_ids.add(job_id)
+            line = json.dumps({"kind": self._kind, "pid": os.getpid(), "job_id": job_id})
+            with DONE.open("a", encoding="utf-8") as done:
+                done.write(line + "\n")
             return True
-        if not self._file.exists() or len(self._job_ids) >= int(self._file.read_text()):
-            return False
-        self._job_ids.add(job_id)
-        line = json.dumps({"kind": self._kind, "pid": os.getpid(), "job_id": job_id})
-        with DONE.open("a", encoding="utf-8") as done:
-            done.write(line + "\n")
-        return True
 
 
 def break_backend() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from redis import Redis
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from penstock_producer import Client, JobState, Result, Unavailable
 from penstock_shared.broker import queues_of
@@ -19,13 +19,13 @@ from penstock_shared.ledger.schema import Attempt, Charge, Job, JobResult, Table
 from penstock_workers.drill import script
 from penstock_workers.drill.stack import DrillStack
 
-WAIT_S: Final = 120.0
+WAIT_S: Final = 200.0
 _LOOK_S: Final = 0.05
 _OLD_S: Final = 0.3
 _OPEN_TRANSACTIONS: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() AND state <> 'idle' "
-    "AND state_change < now() - make_interval(secs => :old)"
+    "AND backend_type = 'client backend' AND pid <> pg_backend_pid() "
+    "AND xact_start < now() - make_interval(secs => :old)"
 )
 
 
@@ -81,10 +81,7 @@ class World:
         assert Counter(r.status for r in found.values()) == {JobState.SUCCEEDED: len(ids)}
         assert sorted(row["job_id"] for row in self.rows(Charge, ids)) == sorted(ids)
         assert all(result.charge_usd is not None for result in found.values())
-        charged: Counter[str] = Counter()
-        for row in self.rows(Charge):
-            charged[row["worker_id"]] += row["amount_pusd"]
-        booked = Counter({r["worker_id"]: r["charged_pusd"] for r in self.rows(WorkerTime)})
+        charged, booked = self._books()
         assert +charged == +booked
         return found
 
@@ -119,6 +116,10 @@ class World:
         """How the claims of jobs ended."""
         return Counter(row["outcome"] for row in self.rows(Attempt, ids))
 
+    def are_running(self, ids: Sequence[str]) -> bool:
+        """True when some worker holds each of these jobs."""
+        return {row["state"] for row in self.rows(Job, ids)} == {JobState.RUNNING}
+
     def running_at(self, worker_id: str | None) -> list[str]:
         """Jobs that this worker holds."""
         rows = self.rows(Job)
@@ -126,11 +127,11 @@ class World:
 
     def begun(self, ids: Sequence[str]) -> Counter[str]:
         """How often engines began jobs."""
-        return self._runs(ids, finished=False)
+        return Counter(line["job_id"] for line in self.runs(ids, finished=False))
 
     def finished(self, ids: Sequence[str]) -> Counter[str]:
         """How often engines came to the end of jobs."""
-        return self._runs(ids, finished=True)
+        return Counter(line["job_id"] for line in self.runs(ids, finished=True))
 
     def log(self, worker: int) -> str:
         """What a worker has said, in all of its lives."""
@@ -146,6 +147,12 @@ class World:
         """Messages in the queue."""
         with self.redis() as redis:
             return sum(int(redis.llen(queue)) for queue in queues_of(script.TIER))
+
+    def waiting_ids(self) -> set[str]:
+        """Jobs of which messages are in the queue: a sweep may publish one a second time."""
+        with self.redis() as redis:
+            messages = [m for queue in queues_of(script.TIER) for m in redis.lrange(queue, 0, -1)]
+        return {json.loads(message)["headers"]["id"] for message in messages}
 
     def taken(self) -> int:
         """Messages that some worker has taken and not yet acknowledged."""
@@ -169,27 +176,70 @@ class World:
 
     def switch_on(self, name: str, value: object = "") -> None:
         """Let a worker fail in one of the ways that ``worker.py`` knows."""
-        (self.stack.home.parent / name).write_text(str(value))
+        file = self.stack.home.parent / name
+        beside = file.with_name(f"{name}.new")
+        beside.write_text(str(value))
+        beside.replace(file)  # all of it at once: workers read it at any time
 
     def freeze(self, worker: int) -> int:
         """SIGSTOP, but not in the middle of a transaction; returns the process id."""
         while True:
             pid = self.signal(worker, signal.SIGSTOP)
             time.sleep(2 * _OLD_S)
-            with self.database.read() as connection:
-                if not connection.scalar(_OPEN_TRANSACTIONS, {"old": _OLD_S}):
-                    return pid
+            if not self._open_transactions():
+                return pid
             self.signal(worker, signal.SIGCONT)
+            self.wait(lambda: not self._open_transactions())
 
-    def _runs(self, ids: Sequence[str], *, finished: bool) -> Counter[str]:
-        wanted, runs = set(ids), self.stack.runs
-        lines = runs.read_text(encoding="utf-8").splitlines() if runs.exists() else []
-        found = [json.loads(line) for line in lines]
-        return Counter(
-            line["job_id"]
+    @contextmanager
+    def engines_frozen(self) -> Iterator[None]:
+        """No job begins or ends within the block; workers claim all the same."""
+        found = [self.stack.engine_pid(number) for number in range(len(self.stack.workers))]
+        pids = [pid for pid in found if pid is not None]
+        assert len(pids) == len(found), "an engine does not run"
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def end_workers(self) -> None:
+        """Tell all workers to stop, and give each the time that it takes."""
+        for worker in self.stack.workers:
+            self.stack.hold_down(worker.child.name)
+        for worker in self.stack.workers:
+            worker.child.terminate()
+        self.wait(lambda: not any(self.pids()), tend=False)
+
+    def runs(self, ids: Sequence[str], *, finished: bool) -> list[dict[str, Any]]:
+        """What engines wrote down when they began jobs, or came to their end."""
+        wanted, file = set(ids), self.stack.runs
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        found: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [
+            line
             for line in found
             if line["job_id"] in wanted and line.get("finished", False) is finished
+        ]
+
+    def _books(self) -> tuple[Counter[str], Counter[str]]:
+        """What was charged and what is booked, by worker, as of one moment."""
+        of_charges = select(Charge.worker_id, func.sum(Charge.amount_pusd))
+        with self.database.snapshot() as connection:
+            charged = connection.execute(of_charges.group_by(Charge.worker_id)).all()
+            booked = connection.execute(select(WorkerTime.worker_id, WorkerTime.charged_pusd)).all()
+        return (
+            Counter({worker_id: int(amount) for worker_id, amount in charged}),
+            Counter({worker_id: int(amount) for worker_id, amount in booked}),
         )
+
+    def _open_transactions(self) -> int:
+        """How many have been open for so long that a process may have frozen in them."""
+        with self.database.read() as connection:
+            return int(connection.scalar(_OPEN_TRANSACTIONS, {"old": _OLD_S}) or 0)
 
 
 @contextmanager
