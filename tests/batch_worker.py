@@ -72,10 +72,10 @@ class BatchWorker:
             )
             if claims:
                 settlements = [self._answering(claim) for claim in claims]
+                self.settled += len(claims)  # before anybody can see that they have ended
                 account = Account(self.worker_id, tier)
                 settling.settle(self._database, account, settlements, clock.now_ms())
                 count += len(claims)
-        self.settled += count
         return count
 
     def _run(self) -> None:

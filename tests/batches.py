@@ -73,7 +73,7 @@ def plain_batch(database: Database, lines: int, **changes: Any) -> BatchRecord:
 
 
 def take(database: Database, limit: int = 100, **changes: Any) -> list[Claim]:
-    """Claim the next lines of all batches."""
+    """Claim the next lines of all batches; by their prompts, for the ledger has no order."""
     given: dict[str, Any] = {
         "tier": "small",
         "worker_id": WORKER,
@@ -81,7 +81,8 @@ def take(database: Database, limit: int = 100, **changes: Any) -> list[Claim]:
         "now_ms": NOW,
         "limit": limit,
     }
-    return backlog.claim(database, **{**given, **changes})
+    claims = backlog.claim(database, **{**given, **changes})
+    return sorted(claims, key=lambda claim: claim.request.question)
 
 
 def numbers(claims: Iterable[Claim]) -> list[int]:

@@ -22,7 +22,12 @@ _TEMPLATE = "penstock_template"
 _numbers = itertools.count(1)
 
 # A slow machine is no failure, and nothing is left behind in the working folder.
-hypothesis.settings.register_profile("penstock", deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "penstock",
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("penstock")
 
 

@@ -58,7 +58,7 @@ async def submit_all(client: AsyncClient, prompts: list[str], **fields: Any) -> 
 def test_forty_concurrent_submits_are_three_inserts(settings: Settings, inserts: list[int]) -> None:
     prompts = [f"question {number}" for number in range(40)]
     jobs = run(settings, lambda client: submit_all(client, prompts))
-    assert inserts == [16, 16, 8]
+    assert sorted(inserts) == [8, 16, 16]  # each in a thread of its own
     assert len({job.id for job in jobs}) == 40
 
 

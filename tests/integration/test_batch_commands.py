@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
 from penstock_shared.ledger.settling import Settlement
 from tests.batch_worker import BatchWorker, answer_or_fail
+
+BOUND_S = 60.0
 
 
 class Done(NamedTuple):
@@ -264,15 +267,19 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(
 ) -> None:
     questions(tmp_path / "in.jsonl", 30)
     seen: list[str] = []
+    is_over = threading.Event()
 
     def interrupting(claim: Claim) -> Settlement:
         seen.append(claim.job_id)
         if len(seen) == 5:
             os.kill(os.getpid(), signal.SIGINT)
+        if len(seen) > 5:  # a command that is slow to hear of it must find some lines open
+            is_over.wait(BOUND_S)
         return answer_or_fail(claim)
 
     with BatchWorker(ledger, answering=interrupting, at_once=1):
         done = penstock("run", "in.jsonl", "-o", "out.jsonl")
+        is_over.set()
     assert done.status == 130
     [record] = records.newest(ledger)
     assert f"penstock batch resume {record.id}" in done.err

@@ -1,5 +1,7 @@
 """Lines are seen as they end, each once, whatever clocks say."""
 
+import pytest
+
 from penstock_producer.batch.following import Follower
 from penstock_producer.batch.line_set import LineSet
 from penstock_shared import clock
@@ -8,7 +10,7 @@ from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from tests.batches import BATCH, a_loaded_batch, take
-from tests.examples import ACCOUNT, Clock, succeeded
+from tests.examples import ACCOUNT, NOW, Clock, succeeded
 
 
 def seen(follower: Follower) -> list[int]:
@@ -20,11 +22,12 @@ def end(database: Database, claim: Claim, now_ms: int) -> None:
 
 
 def test_a_line_is_seen_once_and_one_with_an_earlier_moment_is_not_missed(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_loaded_batch(database, range(1, 6), refusals=[Refusal(6, "x", "invalid_request", "no", None)])
     claims = sorted(take(database), key=lambda claim: claim.request.question)
-    now, seconds = clock.now_ms(), Clock()
+    now, seconds = NOW, Clock()
+    monkeypatch.setattr(clock, "now_ms", Clock(NOW))  # however long the ledger takes
     follower = Follower(database, BATCH, LineSet(), seconds)
     assert seen(follower) == [6]
 

@@ -24,7 +24,7 @@ from penstock_shared.stack.processes import free_port
 from penstock_workers.desk import Desk
 from penstock_workers.patience import Patience
 from penstock_workers.task import register
-from tests.examples import rows
+from tests.examples import NOW, Clock, rows
 from tests.integration.task.delivering import ScriptedIntake, outcome_of
 from tests.integration.task.delivering import run as run_task
 from tests.scripted import working
@@ -36,6 +36,11 @@ PER_TOKEN_PUSD = 400_000_000_000 / (3600 * ASSUMED_TOKENS_PER_S)
 ESTIMATE = math.ceil(PER_TOKEN_PUSD * (MAX_TOKENS + len(PROMPT) / 3))
 BUDGETS = [{"tenant": "acme", "usd": "0.001", "per": "month"}]
 FIELDS: dict[str, Any] = {"tenant": "acme", "max_tokens": MAX_TOKENS}
+
+
+@pytest.fixture(autouse=True)
+def _no_period_ends_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now_ms", Clock(NOW))
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 
 from penstock_producer.cli.main import run
 from penstock_shared import clock
-from penstock_shared.ledger import settling, worker_time
+from penstock_shared.ledger import accepting, settling, worker_time
+from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
 from penstock_shared.ledger.settling import Account
-from tests.examples import WORKER, accept_some, claim_some, succeeded
+from tests.examples import WORKER, a_draft, claim_some, succeeded
 
 
 class Done(NamedTuple):
@@ -129,9 +130,13 @@ def test_bill_takes_from_the_ledger_what_was_measured(penstock: Penstock, tmp_pa
     migrate(database)
     worker_time.open_books(database, worker_id=WORKER, tier="small", host="here",
                            price_per_hour_pusd=400_000_000_000, started_ms=1)  # fmt: skip
-    claims = claim_some(database, accept_some(database, 20))
+    now = clock.now_ms()  # of the ledger, the last thirty days count
+    drafts = [a_draft(f"What is {number}?") for number in range(20)]
+    accepted = accepting.accept(database, drafts, now)
+    ids = [outcome.job_id for outcome in accepted if isinstance(outcome, Accepted)]
+    claims = claim_some(database, ids, now_ms=now)
     settled = [succeeded(claim, 1_000_000) for claim in claims]
-    settling.settle(database, Account(WORKER, "small"), settled, clock.now_ms())
+    settling.settle(database, Account(WORKER, "small"), settled, now)
     database.close()
     facts = json.loads(penstock("plan", "bill", "--requests", "1000000", "--json").out)
     [small] = [tier for tier in facts["tiers"] if tier["tier"] == "small"]

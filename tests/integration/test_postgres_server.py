@@ -10,6 +10,7 @@ import pytest
 from penstock_shared.errors import LedgerUnavailable
 from penstock_shared.stack.postgres_server import PostgresServer, can_live_in
 from penstock_shared.stack.processes import children_of
+from tests.integration.test_processes import is_gone
 from tests.rig import eventually
 
 NAME = "waters"
@@ -22,6 +23,15 @@ def server(tmp_path: Path) -> Iterator[PostgresServer]:
     yield server
     server.stop()
     server.remove()
+
+
+def kill(server: PostgresServer) -> None:
+    """Kill it, and wait for its processes: one that is not quite gone may not be followed."""
+    assert server.child.pid is not None
+    inside = children_of(server.child.pid)
+    assert inside
+    server.kill()
+    eventually(lambda: all(map(is_gone, inside)))
 
 
 def execute(server: PostgresServer, statement: str) -> list[tuple[object, ...]]:
@@ -41,16 +51,12 @@ def test_what_was_committed_survives_a_kill_on_the_same_port(server: PostgresSer
     execute(server, "CREATE TABLE dams (name text)")
     execute(server, "INSERT INTO dams VALUES ('Hoover')")
     open_connection = psycopg.connect(server.url(NAME))
-    pid = server.child.pid
-    assert pid is not None
-    inside = children_of(pid)
-    server.kill()
+    kill(server)
     assert not server.child.is_running
     assert not server.answers()
     with pytest.raises(psycopg.OperationalError):
         open_connection.execute("SELECT 1")
     open_connection.close()
-    assert inside
     server.start()
     assert execute(server, "SELECT name FROM dams") == [("Hoover",)]
 
@@ -65,7 +71,7 @@ def test_it_stops_whoever_is_connected_and_starts_again(server: PostgresServer) 
 
 
 def test_started_without_waiting_it_answers_after_a_while(server: PostgresServer) -> None:
-    server.kill()
+    kill(server)
     server.child.start()
     eventually(server.answers)
 

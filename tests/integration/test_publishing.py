@@ -17,6 +17,7 @@ from penstock_shared.stack.processes import free_port
 from penstock_shared.stack.redis_server import RedisServer
 
 CANARY = "canary-9d1c"
+TOLD_S = 30.0  # without a limit, it would be tried for ever
 Make = Callable[..., Settings]
 
 
@@ -95,7 +96,7 @@ def test_a_broker_that_is_away_is_told_within_seconds_and_without_its_password(
     publisher, start = Publisher(make_app(settings)), time.monotonic()
     with pytest.raises(BrokerUnavailable) as refusal:
         publisher.publish([Wakeup("a", "small")])
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < TOLD_S
     assert str(port) in refusal.value.message
     assert "penstock up" in refusal.value.message
     assert CANARY not in refusal.value.message
@@ -110,7 +111,7 @@ def test_a_broker_that_stops_between_two_publishes_is_told_and_comes_back(
     start = time.monotonic()
     with pytest.raises(BrokerUnavailable):
         publisher.publish([Wakeup("b", "small")])
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < TOLD_S
     own_redis.start()
     publisher.publish([Wakeup("c", "small")])
     with Redis.from_url(own_redis.url) as redis:

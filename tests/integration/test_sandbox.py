@@ -2,13 +2,13 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from penstock_workers.evals import sandbox
 from penstock_workers.evals.sandbox import run_tests
+from tests.rig import eventually
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own walls")
 ADD = "def add(a, b):\n    return a + b\n"
@@ -70,10 +70,7 @@ def test_code_leaves_no_process_behind(monkeypatch):
         "time.sleep(100)"
     )
     assert not run_tests(code, "").passed
-    deadline = time.monotonic() + 10
-    while runs(name) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not runs(name)
+    eventually(lambda: not runs(name))
 
 
 def runs(name):

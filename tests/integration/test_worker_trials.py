@@ -1,6 +1,7 @@
 """The end of a worker: shadows leave first, are paid for, and clear nobody of suspicion."""
 
 import os
+import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,13 @@ import pytest
 from penstock_shared.ledger import worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import CacheTrial, Job
+from penstock_workers import worker as worker_module
 from penstock_workers.cache import cache as cache_module
 from penstock_workers.engine.protocol import Ending
 from penstock_workers.worker import Worker
 from tests.examples import a_completion, rows
 from tests.integration.plane import PlaneEncoder, verify
-from tests.rig import Rig, accept
+from tests.rig import BOUND_S, Rig, accept
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_a_job_that_was_lost_alone_answers_for_it(
 
 
 def test_the_drain_waits_for_shadows_to_leave_and_what_they_cost_is_in_the_books(
-    rig: Rig, worker: Worker, database: Database
+    rig: Rig, worker: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     abort = rig.engine.abort
 
@@ -82,22 +84,25 @@ def test_the_drain_waits_for_shadows_to_leave_and_what_they_cost_is_in_the_books
         rig.settlements.add_completions(aborted)
 
     rig.engine.abort = end_at_once  # type: ignore[method-assign]
-    settle_in_between(rig)
+    monkeypatch.setattr(worker_module, "_JOIN_S", BOUND_S)
+    settling = settle_in_between(rig)
     delivery: Any = SimpleNamespace(is_hurried=False)
     worker._drain(delivery)
     assert rig.shadows.inside == 0
+    settling.join(BOUND_S)  # it has landed the shadow, and may not have handed over its cost
     rig.compare()
     [books] = worker_time.read_books(database)
     assert (books.charged_pusd, books.waste_pusd) == (900, 40)
     assert rows(database, CacheTrial) == []
 
 
-def settle_in_between(rig: Rig) -> None:
+def settle_in_between(rig: Rig) -> threading.Thread:
     """Let the settlement's thread run while the worker drains."""
-    import threading
 
     def run() -> None:
         while rig.shadows.inside:
             rig.settle()
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread

@@ -12,10 +12,16 @@ from penstock_workers.drill.faults import fault_of
 from penstock_workers.drill.schedule import FaultKind, PlannedFault
 from penstock_workers.drill.stage import Fault
 from tests.acceptance.command import wait_until
+from tests.rig import eventually
 from tests.services import PostgresServer
 
-WORKER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-SOON_S = 20.0
+WORKER = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(600)
+"""
+SOON_S = 60.0
 
 
 class SmallStage:
@@ -29,6 +35,8 @@ class SmallStage:
         self.held_down: list[str] = []
         self.workers = [self._process(f"worker-{n}", folder, WORKER) for n in range(2)]
         self.engines = [self._process(f"engine-{n}", folder, WORKER) for n in range(2)]
+        started = [*self.workers, *self.engines]
+        eventually(lambda: all("deaf" in child.last_words() for child in started))
 
     def worker_pid(self, index: int) -> int | None:
         return self.workers[index].pid

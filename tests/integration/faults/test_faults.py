@@ -15,10 +15,12 @@ from penstock_shared import clock
 from penstock_shared.ledger import sweeping
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
+from penstock_shared.stack.processes import children_of
 from penstock_workers.drill.schedule import FaultKind
 from tests.acceptance.command import wait_until
 from tests.examples import accept_some, claim_some
 from tests.integration.faults.staging import SOON_S, SmallStage, ends, is_frozen, make
+from tests.integration.test_processes import is_gone
 from tests.services import PostgresServer
 
 
@@ -175,6 +177,8 @@ def test_sqlite_can_be_read_but_not_written_while_somebody_holds_the_lock(
 def test_postgresql_is_killed_and_stays_down_until_the_end(stage: SmallStage) -> None:
     with PostgresServer() as server:
         stage.postgres = server
+        assert server.child.pid is not None
+        inside = children_of(server.child.pid)
         fault = make(stage, FaultKind.STOP_DATABASE)
         assert fault.begin()
         assert not server.answers()
@@ -182,6 +186,7 @@ def test_postgresql_is_killed_and_stays_down_until_the_end(stage: SmallStage) ->
         assert not make(stage, FaultKind.STOP_DATABASE).begin()
         fault.end()
         assert stage.held_down == []
+        wait_until(lambda: all(map(is_gone, inside)), SOON_S)
         server.start()
         assert server.answers()
 

@@ -27,6 +27,7 @@ from tests.integration.task.delivering import (
     run,
     sent,
 )
+from tests.rig import BOUND_S, eventually
 
 
 def test_the_queue_that_a_prompt_came_in_is_its_tier(infer: Task, database: Database) -> None:
@@ -65,16 +66,19 @@ def test_forwarding_repeats_no_text_beside_the_body(infer: Task, redis: Redis) -
     assert CANARY not in json.dumps(message)
 
 
-def test_forwarding_tells_no_text_to_those_who_watch_events(infer: Task, app: Celery) -> None:
+def test_forwarding_tells_no_text_to_those_who_watch_events(
+    infer: Task, app: Celery, redis: Redis
+) -> None:
     seen: list[dict[str, Any]] = []
     with app.connection_for_read() as connection:
         receiver = app.events.Receiver(connection, handlers={"task-sent": seen.append})
         with receiver.consumer_context() as (watching, _, _):
             with suppress(TimeoutError):  # the first look subscribes
                 watching.drain_events(timeout=0.1)
+            eventually(lambda: redis.pubsub_numpat() or redis.pubsub_channels("*celeryev*"))
             with pytest.raises(Retry):
                 run(infer, "foreign-1", prompt=f"{HARD} {CANARY}", queue="celery")
-            watching.drain_events(timeout=10)
+            watching.drain_events(timeout=BOUND_S)
     [event] = seen
     assert event["uuid"] == "foreign-1"
     assert CANARY not in json.dumps(event, default=str)
