@@ -68,7 +68,9 @@ def test_a_lone_surrogate_is_refused(prompt: Any) -> None:
         lambda text: {"response_format": a_schema(**{text: {}})},
     ],
 )
-def test_text_that_no_ledger_can_keep_is_refused_wherever_it_stands(fields: Any, wrong: str) -> None:
+def test_text_that_no_ledger_can_keep_is_refused_wherever_it_stands(
+    fields: Any, wrong: str
+) -> None:
     given = fields(wrong)
     message = refusal_of(**given)
     assert message.startswith(tuple(given))
