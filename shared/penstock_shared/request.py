@@ -72,8 +72,7 @@ class Sampling(BaseModel):
     @field_validator("stop")
     @classmethod
     def _is_text(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
-        for text in stop:
-            _check_text(text, "a stop text")
+        _check_text("".join(stop), "it")
         return stop
 
     @property
@@ -140,16 +139,15 @@ class Request(BaseModel):
     @field_validator("response_format")
     @classmethod
     def _text_is_the_default(cls, value: ResponseFormat | None) -> ResponseFormat | None:
-        if value is None or isinstance(value, TextFormat):
-            return None
-        _check_json(value.model_dump_json(), "it")
-        return value
+        if value is not None:
+            _check_json(value.model_dump_json())
+        return None if isinstance(value, TextFormat) else value
 
     @field_validator("metadata")
     @classmethod
     def _can_be_stored(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         text = json.dumps(value, ensure_ascii=False)
-        _check_json(text, "it")
+        _check_json(text)
         if len(text.encode()) > MAX_METADATA_BYTES:
             raise ValueError(f"it is larger than {MAX_METADATA_BYTES:,} bytes")
         return value
@@ -162,8 +160,7 @@ class Request(BaseModel):
                 f"the prompt has {size:,} bytes and a request may have {MAX_PROMPT_BYTES:,}; "
                 "split the text"
             )
-        for message in self.messages:
-            _check_text(message.content, "the prompt")
+        _check_text(self.text, "the prompt")
         if not any(m.content.strip() for m in self.messages if m.role == "user"):
             raise ValueError("the prompt is empty; write what you want to ask")
         if self.messages[-1].role != "user":
@@ -238,9 +235,9 @@ def _check_text(text: str, what: str) -> None:
         raise ValueError(f"{what} is not valid Unicode (a lone surrogate)") from None
 
 
-def _check_json(text: str, what: str) -> None:
+def _check_json(text: str) -> None:
     """The same for the texts in a JSON value, where a NUL is written as an escape."""
-    _check_text("\x00" if _ESCAPED_NUL.search(text) else text, what)
+    _check_text("\x00" if _ESCAPED_NUL.search(text) else text, "it")
 
 
 def _check_kind(request: Request) -> None:
