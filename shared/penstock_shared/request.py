@@ -69,6 +69,12 @@ class Sampling(BaseModel):
     ignore_eos: bool = False
     min_tokens: int = Field(0, ge=0)
 
+    @field_validator("stop")
+    @classmethod
+    def _is_text(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
+        _check_text("".join(stop), "it")
+        return stop
+
     @property
     def is_repeatable(self) -> bool:
         """True when the same prompt gives the same answer."""
@@ -133,7 +139,18 @@ class Request(BaseModel):
     @field_validator("response_format")
     @classmethod
     def _text_is_the_default(cls, value: ResponseFormat | None) -> ResponseFormat | None:
+        if value is not None:
+            _check_json(value.model_dump_json())
         return None if isinstance(value, TextFormat) else value
+
+    @field_validator("metadata")
+    @classmethod
+    def _can_be_stored(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        text = json.dumps(value, ensure_ascii=False)
+        _check_json(text)
+        if len(text.encode()) > MAX_METADATA_BYTES:
+            raise ValueError(f"it is larger than {MAX_METADATA_BYTES:,} bytes")
+        return value
 
     @model_validator(mode="after")
     def _is_servable(self) -> Self:
@@ -143,8 +160,7 @@ class Request(BaseModel):
                 f"the prompt has {size:,} bytes and a request may have {MAX_PROMPT_BYTES:,}; "
                 "split the text"
             )
-        for message in self.messages:
-            _check_text(message.content)
+        _check_text(self.text, "the prompt")
         if not any(m.content.strip() for m in self.messages if m.role == "user"):
             raise ValueError("the prompt is empty; write what you want to ask")
         if self.messages[-1].role != "user":
@@ -152,8 +168,6 @@ class Request(BaseModel):
         _check_kind(self)
         if self.sampling.min_tokens > self.sampling.max_tokens:
             raise ValueError("min_tokens is larger than max_tokens")
-        if len(json.dumps(self.metadata)) > MAX_METADATA_BYTES:
-            raise ValueError(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
         return self
 
     @property
@@ -188,6 +202,7 @@ class Request(BaseModel):
 
 _SAMPLING_FIELDS: Final = frozenset(Sampling.model_fields)
 _LATER_FIELDS: Final = ("kind", "response_format")
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _QUOTES: Final = re.compile("[\"'`“‘«]")
 
 
@@ -210,13 +225,19 @@ def _folded(line: str) -> str:
     return (indentation + " ".join(line.split())).rstrip()
 
 
-def _check_text(text: str) -> None:
+def _check_text(text: str, what: str) -> None:
+    """What no ledger can keep: UTF-8 has no surrogates, and a text of PostgreSQL no NUL."""
     if "\x00" in text:
-        raise ValueError("the prompt contains a NUL byte; remove it or decode the file first")
+        raise ValueError(f"{what} contains a NUL byte; remove it or decode the file first")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the prompt is not valid Unicode (a lone surrogate)") from None
+        raise ValueError(f"{what} is not valid Unicode (a lone surrogate)") from None
+
+
+def _check_json(text: str) -> None:
+    """The same for the texts in a JSON value, where a NUL is written as an escape."""
+    _check_text("\x00" if _ESCAPED_NUL.search(text) else text, "it")
 
 
 def _check_kind(request: Request) -> None:

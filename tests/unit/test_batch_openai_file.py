@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock_producer.batch.reading import Line, LineError
@@ -61,7 +61,7 @@ def test_a_line_becomes_the_request_that_a_client_would_make(tmp_path: Path) -> 
         ignore_eos=True,
         user="lan",
         metadata={"night": 3},
-        penstock={"tenant": "acme", "workflow": "w", "task_type": "chat", "cache": False},
+        penstock={"workflow": "w", "task_type": "chat", "cache": False},
         n=1,
         stream=False,
         logprobs=None,
@@ -76,7 +76,7 @@ def test_a_line_becomes_the_request_that_a_client_would_make(tmp_path: Path) -> 
     assert request.sampling.stop == ("\n",)
     assert request.sampling.ignore_eos
     assert request.metadata == {"night": 3, "user": "lan"}
-    assert (request.tenant, request.workflow, request.cache) == ("acme", "w", False)
+    assert (request.workflow, request.cache) == ("w", False)
     assert request.task_type is TaskType.CHAT
     assert request.kind is RequestKind.CHAT
 
@@ -139,6 +139,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_known(tmp_path: Path) -
         ({"metadata": 3}, "metadata"),
         ({"user": 3}, "user"),
         ({"penstock": {"tennant": "a"}}, "penstock.tennant"),
+        ({"penstock": {"tenant": "acme"}}, "penstock.tenant"),
         ({"penstock": {"task_type": "poetry"}}, "task_type"),
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
@@ -179,11 +180,6 @@ def test_a_broken_line_says_what_is_wrong_with_it(
 ) -> None:
     error = error_of(tmp_path, text)
     assert (error.code, error.param) == (code, param)
-
-
-def test_an_error_keeps_the_custom_id_where_there_is_one(tmp_path: Path) -> None:
-    assert line_of(tmp_path, openai_line("mine", n=2)).custom_id == "mine"
-    assert line_of(tmp_path, "{").custom_id is None
 
 
 def test_bytes_that_are_no_utf8_are_a_broken_line(tmp_path: Path) -> None:
@@ -280,6 +276,7 @@ def read(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> list[Line]
 
 @given(content=st.binary(max_size=300))
 def test_random_bytes_never_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    assume(not content.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")))
     lines = read(tmp_path_factory, content)
     assert all(line.request is None and line.error for line in lines)
 

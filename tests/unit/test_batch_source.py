@@ -12,9 +12,10 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock_producer.batch.preparing import prepare
 from penstock_producer.batch.reading import ReadOptions, Source
 from penstock_producer.batch.reading.input_file import DAMAGE, InputFile
-from penstock_shared.errors import InvalidRequest
+from penstock_shared.errors import InvalidBatch, InvalidRequest
 from tests.batch_inputs import SETTINGS, lines_of, openai_line, opened, packed, write_lines
 
 LINES = "".join(openai_line(f"dòng-{n}") + "\n" for n in range(200)).encode()
@@ -43,13 +44,22 @@ def test_several_packed_parts_are_one_content(
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-def test_a_packed_file_that_is_cut_off_ends_in_an_error(tmp_path: Path, pack: object) -> None:
+@pytest.mark.parametrize("is_cut_off", [True, False])
+def test_a_packed_file_that_is_damaged_is_refused_as_a_whole(
+    tmp_path: Path, pack: object, is_cut_off: bool
+) -> None:
     path = tmp_path / "in.jsonl"
-    whole = pack(LINES)  # type: ignore[operator]
-    path.write_bytes(whole[: len(whole) // 2])
-    lines = lines_of(path, format="openai")
-    assert "damaged from here on" in lines[-1].error.message  # type: ignore[union-attr]
-    assert all(line.error is None for line in lines[:-1])
+    whole = pack(LINES * 100)  # type: ignore[operator]
+    path.write_bytes(whole[: len(whole) // 2] if is_cut_off else whole + b"and more")
+    good = []
+    with pytest.raises(InvalidBatch, match="is damaged or cut off after line") as refusal:
+        good.extend(opened(path).lines())
+    assert refusal.value.reason == "invalid_request"
+    assert refusal.value.line == len(good) + 1
+    assert is_cut_off or len(good) == 20_000
+    assert all(line.error is None for line in good)
+    with pytest.raises(InvalidBatch, match="nobody knows what is missing"):
+        prepare(opened(path), SETTINGS)
 
 
 @given(content=st.binary(max_size=300), magic=st.sampled_from([b"\x1f\x8b", b"\x28\xb5\x2f\xfd"]))
@@ -60,10 +70,9 @@ def test_random_bytes_behind_a_magic_are_damage(
     path.write_bytes(magic + content)
     with InputFile(path).open() as stream, pytest.raises(DAMAGE):
         stream.read()
-    for kind in ("openai", "jsonl"):
-        assert lines_of(path, format=kind, template="x")[-1].error is not None
-    with pytest.raises(InvalidRequest, match="header cannot be read"):
-        opened(path, format="csv")
+    for kind in ("openai", "jsonl", "csv", None):
+        with pytest.raises(InvalidBatch, match="damaged"):
+            lines_of(path, format=kind)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +82,12 @@ def test_random_bytes_behind_a_magic_are_damage(
         ("a.ndjson", f"\n{openai_line()}", "openai"),
         ("a.jsonl", '{"text": "sông"}', "jsonl"),
         ("a.jsonl", "not json", "jsonl"),
+        ("a.jsonl", '{"custom_id": "a", "url": "https://báo.vn", "body": "Tin"}', "jsonl"),
+        ("a.jsonl", '{"custom_id": "a", "method": "POST", "url": "/v1/embeddings"}', "openai"),
+        ("a.jsonl", '{"method": "POST", "url": "/v1/embeddings"}', "openai"),
+        ("a.jsonl", '{"url": "/v1/chat/completions", "body": "x"}', "openai"),
+        ("a.jsonl", '{"body": {}}', "openai"),
+        ("a.jsonl", f'{{}}\n{{"id": 1}}\n{openai_line()}', "openai"),
         ("a.JSONL.GZ", '{"text": "sông"}', "jsonl"),
         ("a", f"\ufeff \n{openai_line()}", "openai"),
         ("a.csv", "text\nsông\n", "csv"),
@@ -133,7 +148,6 @@ def test_standard_input_is_read_as_often_as_one_likes(
 def test_progress_counts_the_bytes_that_lie_there(tmp_path: Path) -> None:
     path = packed(tmp_path / "in.jsonl.gz", LINES * 20)
     source = opened(path)
-    assert source.size_bytes == path.stat().st_size
     seen = [source.position() for _ in source.lines()]
     assert seen == sorted(seen)
     assert 0 < seen[-1] <= 1
@@ -148,11 +162,48 @@ def test_the_digest_changes_with_the_content_only(tmp_path: Path) -> None:
     assert len(one.digest()) == 64
 
 
-@pytest.mark.parametrize("content", ["", "\ufeff", "\n \n"])
-def test_an_empty_file_has_no_lines(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "in.jsonl"
-    path.write_text(content, encoding="utf-8")
-    source = opened(path)
-    assert list(source.lines()) == []
-    assert source.position() == 1.0
-    assert list(source.rows()) == []
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n \n", " " * 3_000])
+@pytest.mark.parametrize("name", ["a", "a.jsonl", "a.csv", "a.parquet", "a.gz", "a.jsonl.zst"])
+def test_an_empty_file_is_refused_as_such_whatever_it_is_called(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = packed(tmp_path / name, content.encode())
+    for kind in (None, "openai", "jsonl", "csv", "parquet"):
+        with pytest.raises(InvalidBatch, match=f"empty_file: {path} has no lines") as refusal:
+            opened(path, format=kind)
+        assert refusal.value.reason == "empty_file"
+
+
+def test_an_empty_standard_input_is_refused_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
+    with pytest.raises(InvalidBatch, match="empty_file: standard input has no lines"):
+        Source.open("-", ReadOptions(), SETTINGS, spool=tmp_path)
+
+
+_ROWS = "{{ text }}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "flag"),
+    [
+        ("a.jsonl", {"template": _ROWS}, "--template"),
+        ("a.jsonl", {"system": "Ngắn gọn."}, "--system"),
+        ("a.jsonl", {"id_column": "id"}, "--id-column"),
+        ("a.jsonl", {"reduce_prompt": "{{ parts }}"}, "--reduce"),
+        ("a.csv", {"map_prompt": _ROWS}, "--map"),
+        ("a.csv", {"reduce_prompt": "{{ parts }}"}, "--reduce"),
+        ("a.csv", {"chunk_tokens": 9}, "--chunk"),
+        ("a.csv", {"chunk_overlap": 9}, "--overlap"),
+        ("", {"id_column": "text"}, "--id-column"),
+        ("", {"template": _ROWS, "map_prompt": _ROWS}, "--map"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_by_its_name(
+    tmp_path: Path, name: str, options: dict[str, object], flag: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text(openai_line())
+    (tmp_path / "a.csv").write_text("text\nsông\n")
+    with pytest.raises(InvalidRequest, match=flag):
+        opened(tmp_path / name, **options)

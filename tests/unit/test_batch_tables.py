@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from penstock_producer.batch.reading import Line
 from penstock_producer.batch.reading.csv_rows import CsvRows
 from penstock_producer.batch.reading.input_file import InputFile
-from penstock_shared.errors import InvalidRequest
+from penstock_shared.errors import InvalidBatch, InvalidRequest
 from tests.batch_inputs import lines_of, opened, packed, write_lines
 
 Rows = list[dict[str, str]]
@@ -202,8 +202,8 @@ def test_parquet_that_is_none_or_is_damaged_says_so(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4:60] = b"\xff" * 56
     path.write_bytes(content)
-    message, _ = complaint(lines_of(path), -1)
-    assert "damaged" in message
+    with pytest.raises(InvalidBatch, match="damaged or cut off after line 0"):
+        lines_of(path)
 
 
 def test_rows_may_be_embedded(tmp_path: Path) -> None:

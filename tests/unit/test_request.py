@@ -19,6 +19,11 @@ def refusal_of(prompt: Any = "What is a dam?", **fields: Any) -> str:
     return message
 
 
+def a_schema(**keywords: Any) -> dict[str, Any]:
+    described = {"name": "answer", "schema": {"type": "object", **keywords}}
+    return {"type": "json_schema", "json_schema": described}
+
+
 def turns(*roles: str) -> list[dict[str, str]]:
     return [{"role": role, "content": f"the {role} speaks"} for role in roles]
 
@@ -50,6 +55,33 @@ def test_the_size_counts_bytes_of_all_messages() -> None:
 @pytest.mark.parametrize("prompt", ["a\ud800b", [{"role": "user", "content": "a\ud800b"}]])
 def test_a_lone_surrogate_is_refused(prompt: Any) -> None:
     assert "unicode" in refusal_of(prompt).lower()
+
+
+@pytest.mark.parametrize("wrong", ["a\ud800b", "a\x00b", "\\\x00"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        lambda text: {"stop": [".", text]},
+        lambda text: {"metadata": {"user": text}},
+        lambda text: {"metadata": {"users": [{text: 1}]}},
+        lambda text: {"response_format": a_schema(title=text)},
+        lambda text: {"response_format": a_schema(**{text: {}})},
+    ],
+)
+def test_text_that_no_ledger_can_keep_is_refused_wherever_it_stands(
+    fields: Any, wrong: str
+) -> None:
+    given = fields(wrong)
+    message = refusal_of(**given)
+    assert message.startswith(tuple(given))
+    assert "NUL" in message or "surrogate" in message
+
+
+def test_text_that_only_looks_like_a_nul_is_kept() -> None:
+    looks = "\\u0000 \\\\u0000"
+    schema = a_schema(title=looks)
+    request = Request.build("Hi", metadata={looks: looks}, stop=looks, response_format=schema)
+    assert Request.model_validate_json(request.model_dump_json()) == request
 
 
 @pytest.mark.parametrize("field", ["tenant", "workflow", "idempotency_key", "tier"])
@@ -88,7 +120,8 @@ def test_min_tokens_above_max_tokens_is_refused() -> None:
 
 
 def test_metadata_that_is_too_large_is_refused() -> None:
-    assert "metadata is larger than 65,536 bytes" in refusal_of(metadata={"a": "x" * 70_000})
+    assert "metadata: it is larger than 65,536 bytes" in refusal_of(metadata={"a": "x" * 70_000})
+    Request.build("Hi", metadata={"a": "đ" * 30_000})  # counted as UTF-8
 
 
 @pytest.mark.parametrize(

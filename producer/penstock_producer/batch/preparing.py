@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.line_set import LineSet
 from penstock_producer.batch.reading import Line, Routed
-from penstock_shared.errors import InvalidBatch
+from penstock_producer.batch.reading.input_file import empty
 from penstock_shared.settings import Settings
 
 DUPLICATE: Final = "duplicate_custom_id"
@@ -68,7 +68,7 @@ def prepare(
         if on_progress is not None and found.total % _PROGRESS_LINES == 0:
             on_progress(source.position(), found.total)
     if not found.total:
-        raise InvalidBatch(f"empty_file: {source.label} has no lines", reason="empty_file")
+        raise empty(source.label)
     return found.preparation(digest_of(source), source.endpoint)
 
 

@@ -14,15 +14,16 @@ from penstock_producer.batch.reading import (
     routed,
     without_duplicates,
 )
+from penstock_producer.batch.reading.options import CHAT, COMPLETIONS, EMBEDDINGS
 from penstock_shared.errors import PenstockError
 from penstock_shared.request import Request
 from penstock_shared.settings import Settings
 from penstock_shared.words import RequestKind
 
 _ENDPOINTS = {
-    RequestKind.CHAT: "/v1/chat/completions",
-    RequestKind.COMPLETION: "/v1/completions",
-    RequestKind.EMBEDDING: "/v1/embeddings",
+    RequestKind.CHAT: CHAT,
+    RequestKind.COMPLETION: COMPLETIONS,
+    RequestKind.EMBEDDING: EMBEDDINGS,
 }
 
 

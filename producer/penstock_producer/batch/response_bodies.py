@@ -1,14 +1,11 @@
 """Bodies of responses as the OpenAI client reads them."""
 
 import json
-from typing import Any, Final
+from typing import Any
 
+from penstock_producer.batch.reading.options import COMPLETIONS, EMBEDDINGS
 from penstock_shared.result import Result
 from penstock_shared.words import JobState
-
-CHAT: Final = "/v1/chat/completions"
-COMPLETIONS: Final = "/v1/completions"
-EMBEDDINGS: Final = "/v1/embeddings"
 
 
 def response_body(result: Result, endpoint: str, finished_ms: int) -> dict[str, Any]:

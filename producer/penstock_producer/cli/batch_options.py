@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from penstock_producer.batch.reading.options import Format, ReadOptions
+from penstock_producer.batch.reading.options import FORMATS, Format, ReadOptions
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.words import TaskType
 
@@ -58,7 +58,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask before money 
 BatchId = Annotated[str, typer.Argument(metavar="ID")]
 
 STANDARD: Final = "-"
-_FORMATS: Final[tuple[Format, ...]] = ("openai", "jsonl", "csv", "parquet", "folder")
 
 
 def read_options(
@@ -113,12 +112,12 @@ def usd_option(text: str | None) -> Decimal | None:
 
 
 def _format(name: str | None) -> Format | None:
-    for known in _FORMATS:
+    for known in FORMATS:
         if known == name:
             return known
     if name is None:
         return None
-    raise InvalidRequest(f"--format: there is no {name!r}; known are {', '.join(_FORMATS)}")
+    raise InvalidRequest(f"--format: there is no {name!r}; known are {', '.join(FORMATS)}")
 
 
 def _text(given: str | None, option: str) -> str | None:

@@ -20,7 +20,7 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     COMPLETIONS: _COMMON | _SAMPLING | {"prompt", "response_format"},
     EMBEDDINGS: _COMMON | {"input"},
 }
-_OURS: Final = ("tenant", "workflow", "task_type", "cache")
+_OURS: Final = ("workflow", "task_type", "cache")
 
 # Values that say what happens anyway.
 _HARMLESS: Final[Mapping[str, tuple[Any, ...]]] = {
@@ -135,6 +135,8 @@ def _ours(options: object) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise invalid(f"penstock must be an object with {', '.join(_OURS)}", "penstock")
     for name in options:
+        if name == "tenant":
+            raise invalid("all lines are of the batch's tenant; say --tenant", "penstock.tenant")
         if name not in _OURS:
             raise invalid(
                 f"there is no option {name[:100]!r}; known are {', '.join(_OURS)}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from penstock_producer.batch.reading.chunking import Chunker
 from penstock_producer.batch.reading.document_text import text_of
@@ -15,6 +15,8 @@ from penstock_producer.batch.reading.table import with_system
 from penstock_producer.batch.reading.templates import PromptTemplate
 from penstock_shared.settings import Settings
 
+_MAX_SKIPPED: Final = 1_000
+
 
 class Corpus:
     """The chunks of a folder. One document is held at a time.
@@ -22,12 +24,17 @@ class Corpus:
     A chunk's custom_id is its document's name, ``#`` and its number in the document. What is
     wrong with a document as a whole stands before its chunks, as number 0. With a reduce prompt, a
     line with the document's name comes after its chunks.
+
+    ``skipped`` says which files the newest reading passed over, and why: at most 1,000 of them;
+    ``skipped_count`` is how many there were.
     """
 
     columns: list[str] | None = None
 
     def __init__(self, path: Path, maker: Maker, options: ReadOptions, settings: Settings) -> None:
-        self.folder = Folder(path)
+        self._folder = Folder(path)
+        self.skipped: list[str] = []
+        self.skipped_count = 0
         self.endpoint = options.endpoint or CHAT
         self._maker = maker
         self._chunker = Chunker(options, settings)
@@ -38,23 +45,19 @@ class Corpus:
         self._system = PromptTemplate.maybe(options.system, "the system template")
         self._read_bytes = 0
 
-    @cached_property
-    def size_bytes(self) -> int:
-        """Bytes of all documents."""
-        return self.folder.size_bytes()
-
     def position(self) -> float:
         """Share of the documents' bytes that was read."""
-        return min(1.0, self._read_bytes / (self.size_bytes or 1))
+        return min(1.0, self._read_bytes / (self._size_bytes or 1))
 
     def digest(self) -> str:
         """SHA-256 over names and contents."""
-        return self.folder.digest()
+        return self._folder.digest()
 
     def lines(self, start: int = 1) -> Iterator[Line]:
         """The chunks from number ``start`` on; documents before it are cut, but not rendered."""
-        number = self._read_bytes = 0
-        for document in self.folder.walk():
+        number = self._read_bytes = self.skipped_count = 0
+        self.skipped.clear()
+        for document in self._folder.walk(self._skip):
             error, chunks = self._cut(document)
             first = number + 1
             if error is not None:
@@ -71,12 +74,21 @@ class Corpus:
                     yield self._sum(number, document, self._reduce, (first, number - 1))
             self._read_bytes += document.size_bytes
 
+    @cached_property
+    def _size_bytes(self) -> int:
+        return self._folder.size_bytes()
+
+    def _skip(self, name: str, why: str) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < _MAX_SKIPPED:
+            self.skipped.append(f"{name}: {why}")
+
     def _cut(self, document: Document) -> tuple[LineError | None, list[str]]:
         text, error = text_of(document)
         is_markdown = document.name.lower().endswith(MARKDOWN_SUFFIXES)
         chunks = self._chunker.chunks(text, is_markdown=is_markdown)
         if not chunks and error is None:
-            self.folder.skip(document.name, "no text in it")
+            self._skip(document.name, "no text in it")
         return error, chunks
 
     def _line(self, number: int, document: Document, chunk: int, chunks: int, text: str) -> Line:

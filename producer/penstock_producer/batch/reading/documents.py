@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,8 +11,10 @@ TEXT_SUFFIXES: Final = (".txt",)
 MARKDOWN_SUFFIXES: Final = (".md", ".markdown")
 PDF_SUFFIXES: Final = (".pdf",)
 SUFFIXES: Final = TEXT_SUFFIXES + MARKDOWN_SUFFIXES + PDF_SUFFIXES
-_MAX_SKIPPED: Final = 1_000
 _BLOCK_BYTES: Final = 1024 * 1024
+
+
+Note = Callable[[str, str], None]  # hears the name of a file that is passed over, and why
 
 
 class Document(NamedTuple):
@@ -24,28 +26,14 @@ class Document(NamedTuple):
 
 
 class Folder:
-    """A folder's documents. Hidden files and folders do not count.
-
-    ``skipped`` says of the newest walk which files were passed over, and why: at most 1,000 of
-    them; ``skipped_count`` is how many there were.
-    """
+    """A folder's documents. Hidden files and folders do not count."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.skipped: list[str] = []
-        self.skipped_count = 0
 
-    def walk(self) -> Iterator[Document]:
+    def walk(self, note: Note | None = None) -> Iterator[Document]:
         """The documents, sorted by their names; only one folder's names are held at a time."""
-        self.skipped.clear()
-        self.skipped_count = 0
-        yield from self._walk(self._path, "")
-
-    def skip(self, name: str, why: str) -> None:
-        """Note a file that gives no line."""
-        self.skipped_count += 1
-        if len(self.skipped) < _MAX_SKIPPED:
-            self.skipped.append(f"{name}: {why}")
+        yield from self._walk(self._path, "", note or _nobody_asks)
 
     def digest(self) -> str:
         """SHA-256 over the names, sizes and contents of all documents, in order."""
@@ -64,20 +52,20 @@ class Folder:
         """Bytes of all documents."""
         return sum(document.size_bytes for document in self.walk())
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[Document]:
-        for sort_name, is_folder in self._entries(folder, prefix):
+    def _walk(self, folder: Path, prefix: str, note: Note) -> Iterator[Document]:
+        for sort_name, is_folder in self._entries(folder, prefix, note):
             raw_name = sort_name.removesuffix("/") if is_folder else sort_name
             path, name = folder / raw_name, prefix + _shown(raw_name)
             if is_folder:
-                yield from self._walk(path, f"{name}/")
+                yield from self._walk(path, f"{name}/", note)
             elif not raw_name.lower().endswith(SUFFIXES):
-                self.skip(name, f"no document; read are {', '.join(SUFFIXES)}")
+                note(name, f"no document; read are {', '.join(SUFFIXES)}")
             elif (size := _size_of_file(path)) is None:
-                self.skip(name, "no file that can be read")
+                note(name, "no file that can be read")
             else:
                 yield Document(name, path, size)
 
-    def _entries(self, folder: Path, prefix: str) -> list[tuple[str, bool]]:
+    def _entries(self, folder: Path, prefix: str, note: Note) -> list[tuple[str, bool]]:
         """Names, those of folders with a slash, so that they sort as whole paths do."""
         try:
             with os.scandir(folder) as found:
@@ -87,9 +75,13 @@ class Folder:
                     if not entry.name.startswith(".")
                 ]
         except OSError as error:
-            self.skip(prefix or ".", f"cannot be opened: {error.strerror}")
+            note(prefix or ".", f"cannot be opened: {error.strerror}")
             return []
         return [(name, name.endswith("/")) for name in sorted(entries)]
+
+
+def _nobody_asks(_name: str, _why: str) -> None:
+    pass
 
 
 def _size_of_file(path: Path) -> int | None:

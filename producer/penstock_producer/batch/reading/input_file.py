@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from penstock_shared.errors import InvalidRequest
+from penstock_shared.errors import InvalidBatch, InvalidRequest
 
 DAMAGE: Final = (EOFError, zlib.error, gzip.BadGzipFile)  # of a compressed file, while it is read
 _GZIP: Final = b"\x1f\x8b"
@@ -39,8 +39,7 @@ class InputFile:
         self._raw = raw
         blocks = io.BufferedReader(raw, _BLOCK_BYTES)
         if self._magic.startswith(_GZIP):
-            unpacked = gzip.GzipFile(fileobj=blocks, mode="rb")
-            return _Closing(unpacked, blocks)
+            return _Closing(_Gzip(fileobj=blocks, mode="rb"), blocks)
         if self._magic == _ZSTD:
             return _Closing(_Zstandard(blocks), blocks)
         return blocks
@@ -70,6 +69,16 @@ class _Closing(io.BufferedReader):
         """Close both."""
         super().close()
         self._packed.close()
+
+
+class _Gzip(gzip.GzipFile):
+    """Gives all that stands before damage, and only then raises."""
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill what one read of the compressed file gives."""
+        block = self.read1(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _Zstandard(io.RawIOBase):
@@ -116,6 +125,25 @@ class _Zstandard(io.RawIOBase):
         self._is_inside = not self._frame.eof
         self._unused = self._frame.unused_data if self._frame.eof else b""
         return unpacked
+
+
+def damaged(error: BaseException, last: int) -> InvalidBatch:
+    """The refusal of a file of which nobody knows how much is missing.
+
+    ``last`` is the number of the last line that could be read for sure.
+    """
+    reason = str(error).partition("\n")[0][:300]
+    return InvalidBatch(
+        f"the file is damaged or cut off after line {last:,}, and nobody knows what is missing "
+        f"({reason}); make it again",
+        reason="invalid_request",
+        line=last + 1,
+    )
+
+
+def empty(label: str) -> InvalidBatch:
+    """The refusal of an input without a line."""
+    return InvalidBatch(f"empty_file: {label} has no lines", reason="empty_file")
 
 
 def missing_extra(what: str, package: str) -> InvalidRequest:

@@ -16,11 +16,6 @@ class JsonlRows:
         self._file = file
         self.columns = next((list(row.values) for row in self.read() if not row.error), [])
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file as it lies there."""
-        return self._file.size_bytes
-
     def position(self) -> float:
         """Share of the file's bytes that was read."""
         return self._file.position()

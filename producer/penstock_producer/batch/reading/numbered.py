@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from penstock_producer.batch.reading.input_file import DAMAGE
-from penstock_producer.batch.reading.line import LineError, invalid
+from penstock_producer.batch.reading.input_file import DAMAGE, damaged
+from penstock_producer.batch.reading.line import LineError
 
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -17,8 +17,8 @@ _TOO_LONG: Final = LineError(
 def numbered_lines(stream: BinaryIO, start: int = 1) -> Iterator[tuple[int, bytes | LineError]]:
     """Each line from number ``start`` on, with its line break, or what is wrong with it.
 
-    A line that is too long is passed over without holding it. Where a compressed file is damaged,
-    an error stands in for everything that would follow.
+    A line that is too long is passed over without holding it. Raises InvalidBatch where a
+    compressed file is damaged.
     """
     number = 1
     try:
@@ -32,7 +32,7 @@ def numbered_lines(stream: BinaryIO, start: int = 1) -> Iterator[tuple[int, byte
             yield number, line
             number += 1
     except DAMAGE as error:
-        yield number, invalid(f"the file is damaged from here on: {error}").error
+        raise damaged(error, number - 1) from None
 
 
 def is_blank(raw: bytes) -> bool:

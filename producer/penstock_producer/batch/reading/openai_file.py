@@ -29,11 +29,6 @@ class OpenAIFile:
         self._models = models
         self._endpoint = endpoint
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file as it lies there."""
-        return self._file.size_bytes
-
     def position(self) -> float:
         """Share of the file's bytes that was read."""
         return self._file.position()

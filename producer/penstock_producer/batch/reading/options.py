@@ -2,18 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.request import Sampling
 from penstock_shared.settings import Settings
 
 Format = Literal["openai", "jsonl", "csv", "parquet", "folder"]
-FORMATS: Final = ("openai", "jsonl", "csv", "parquet", "folder")
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
 ENDPOINTS: Final = (CHAT, COMPLETIONS, EMBEDDINGS)
+_TABLES: Final = ("jsonl", "csv", "parquet")
+# The options that not every kind has: as the command line writes them, and the kinds.
+_OF_KINDS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "template": ("--template", (*_TABLES, "folder")),
+    "system": ("--system", (*_TABLES, "folder")),
+    "id_column": ("--id-column", _TABLES),
+    "chunk_tokens": ("--chunk", ("folder",)),
+    "chunk_overlap": ("--overlap", ("folder",)),
+    "map_prompt": ("--map", ("folder",)),
+    "reduce_prompt": ("--reduce", ("folder",)),
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,17 @@ class ReadOptions:
             raise InvalidRequest(f"chunk_tokens is {self.chunk_tokens}; write at least 1")
         if self.chunk_overlap < 0:
             raise InvalidRequest(f"chunk_overlap is {self.chunk_overlap}; write at least 0")
+
+    def check_kind(self, kind: Format, label: str) -> None:
+        """Raises InvalidRequest for an option that would do nothing with an input of this kind."""
+        for name, (flag, kinds) in _OF_KINDS.items():
+            if getattr(self, name) not in (None, 0) and kind not in kinds:
+                raise InvalidRequest(
+                    f"{flag} ({name}) is for {', '.join(kinds)}, and {label} is {kind}; leave it "
+                    "out (--format says what an input is)"
+                )
+        if kind == "folder" and self.template is not None and self.map_prompt is not None:
+            raise InvalidRequest("--template and --map are the same for a folder; say one of them")
 
 
 def _one_of(what: str, value: str | None, known: tuple[str, ...]) -> None:

@@ -1,4 +1,7 @@
-"""A table in Parquet, read batch by batch."""
+"""A table in Parquet, read batch by batch.
+
+Nanoseconds are cut to microseconds, because Python's times have no more.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from penstock_producer.batch.reading.csv_rows import check_names
-from penstock_producer.batch.reading.input_file import InputFile, missing_extra
-from penstock_producer.batch.reading.line import invalid
+from penstock_producer.batch.reading.input_file import InputFile, damaged, missing_extra
+from penstock_producer.batch.reading.line import LineError, invalid
 from penstock_producer.batch.reading.rows import Row
 from penstock_shared.errors import InvalidRequest
 
 _BATCH_ROWS: Final = 512
 _BUFFER_BYTES: Final = 1024 * 1024
+_NO_VALUE: Final = (ValueError, OverflowError, LookupError)  # years of 10,000, unknown time zones
 
 
 class ParquetRows:
@@ -31,11 +35,6 @@ class ParquetRows:
             raise InvalidRequest(f"{path} is no Parquet file: {_first_line(error)}") from None
         check_names(self.columns, str(path))
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file."""
-        return self._file.size_bytes
-
     def position(self) -> float:
         """Share of the rows that was read."""
         return self._number / (sum(self._groups) or 1)
@@ -45,7 +44,10 @@ class ParquetRows:
         return self._file.digest()
 
     def read(self, start: int = 1) -> Iterator[Row]:
-        """The rows from number ``start`` on; whole groups of rows before it are not read."""
+        """The rows from number ``start`` on; whole groups of rows before it are not read.
+
+        Raises InvalidBatch where the file is damaged.
+        """
         first_group, number = self._group_of(start)
         try:
             with _opened(self._file.path) as table:
@@ -53,13 +55,15 @@ class ParquetRows:
                 for batch in table.iter_batches(_BATCH_ROWS, row_groups=list(groups)):
                     skipped = min(max(0, start - number - 1), batch.num_rows)
                     number += skipped
-                    for values in batch.slice(skipped).to_pylist():
+                    for values in _values(batch.slice(skipped)):
                         number += 1
                         self._number = number
-                        yield Row(number, values)
+                        if isinstance(values, LineError):
+                            yield Row(number, {}, values)
+                        else:
+                            yield Row(number, values)
         except _damage() as error:
-            message = f"the file is damaged from here on: {_first_line(error)}"
-            yield Row(number + 1, {}, invalid(message).error)
+            raise damaged(error, number) from None
 
     def _group_of(self, start: int) -> tuple[int, int]:
         """The group of rows with row ``start``, and how many rows stand before the group."""
@@ -85,12 +89,58 @@ def _opened(path: Path) -> Iterator[Any]:
         table.close()
 
 
+def _values(batch: Any) -> Iterator[dict[str, Any] | LineError]:
+    """Each row of a batch; where Python has no value for one of it, why."""
+    wanted = _in_microseconds(batch.schema)
+    if wanted != batch.schema:
+        batch = batch.cast(wanted, safe=False)
+    try:
+        yield from batch.to_pylist()
+    except _NO_VALUE:
+        for row in range(batch.num_rows):
+            yield _row(batch, row)
+
+
+def _row(batch: Any, row: int) -> dict[str, Any] | LineError:
+    values: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            values[name] = column[row].as_py()
+        except _NO_VALUE as error:
+            message = f"column {name!r} has a value that Python cannot hold: {_first_line(error)}"
+            return invalid(message, name).error
+    return values
+
+
+def _in_microseconds(schema: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.schema([each.with_type(_coarser(each.type)) for each in schema])
+
+
+def _coarser(kind: Any) -> Any:
+    """The same type, without nanoseconds in it."""
+    import pyarrow
+    from pyarrow import types
+
+    if getattr(kind, "unit", None) == "ns":
+        if types.is_timestamp(kind):
+            return pyarrow.timestamp("us", kind.tz)
+        return pyarrow.duration("us") if types.is_duration(kind) else pyarrow.time64("us")
+    if types.is_list(kind) or types.is_large_list(kind):
+        make = pyarrow.list_ if types.is_list(kind) else pyarrow.large_list
+        return make(kind.value_field.with_type(_coarser(kind.value_type)))
+    if types.is_struct(kind):
+        return pyarrow.struct([each.with_type(_coarser(each.type)) for each in kind])
+    return kind
+
+
 def _damage() -> tuple[type[BaseException], ...]:
     try:
         import pyarrow
     except ImportError:
         return ()
-    return (pyarrow.ArrowException, OSError, ValueError)
+    return (pyarrow.ArrowException, OSError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,21 +7,21 @@ from penstock_producer.batch.reading.line import LineError
 
 
 class Row(NamedTuple):
-    """One row by its number (1-based); ``values`` is empty where ``error`` says why."""
+    """One row by its number (1-based); ``values`` is empty where ``error`` says why.
+
+    ``line`` is where it begins in the file, when the number does not say that.
+    """
 
     number: int
     values: dict[str, Any]
     error: LineError | None = None
+    line: int | None = None
 
 
 class Rows(Protocol):
     """A table's file."""
 
     columns: list[str]
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file as it lies there."""
 
     def position(self) -> float:
         """Share of the file that the newest reading has taken, 0 to 1."""

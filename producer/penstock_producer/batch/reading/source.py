@@ -36,8 +36,6 @@ class _Content(Protocol):
     def columns(self) -> list[str] | None: ...
     @property
     def endpoint(self) -> str: ...
-    @property
-    def size_bytes(self) -> int: ...
     def position(self) -> float: ...
     def digest(self) -> str: ...
     def lines(self, start: int = 1) -> Iterator[Line]: ...
@@ -65,7 +63,8 @@ class Source:
         """Find out what an input is. ``-`` is standard input.
 
         It is copied to a file in ``spool``, because an input is read twice. Raises InvalidRequest
-        for what would be wrong with every line.
+        for what would be wrong with every line, and InvalidBatch for a file that is empty or
+        damaged.
         """
         options.check(settings)
         if options.response_format is not None:
@@ -74,6 +73,7 @@ class Source:
         if path == _STANDARD_INPUT:
             place, label = _copied(spool), "standard input"
         kind = kind_of(place, label, options.format)
+        options.check_kind(kind, label)
         content = _content(kind, place, label, options, settings)
         return cls(kind, label, content, spool, options)
 
@@ -83,22 +83,17 @@ class Source:
         return self._content.endpoint
 
     @property
-    def size_bytes(self) -> int | None:
-        """Bytes as they lie there, compressed or not; of a folder, of its documents."""
-        return self._content.size_bytes
-
-    @property
     def skipped(self) -> list[str]:
         """Of a folder: the files that the newest reading passed over, at most 1,000."""
-        return self._content.folder.skipped if isinstance(self._content, Corpus) else []
+        return self._content.skipped if isinstance(self._content, Corpus) else []
 
     @property
     def skipped_count(self) -> int:
         """How many files were passed over."""
-        return self._content.folder.skipped_count if isinstance(self._content, Corpus) else 0
+        return self._content.skipped_count if isinstance(self._content, Corpus) else 0
 
     def position(self) -> float:
-        """Share of ``size_bytes`` that the newest reading has taken, 0 to 1."""
+        """Share of the content that the newest reading has taken, 0 to 1."""
         return self._content.position()
 
     def digest(self) -> str:
@@ -106,7 +101,10 @@ class Source:
         return self._content.digest()
 
     def lines(self, start: int = 1) -> Iterator[Line]:
-        """Each line from number ``start`` on, checked; those before it are not parsed."""
+        """Each line from number ``start`` on, checked; those before it are not parsed.
+
+        Raises InvalidBatch where the file is damaged: nobody knows which lines are missing.
+        """
         return self._content.lines(start)
 
     def checked_lines(self) -> Iterator[Line]:

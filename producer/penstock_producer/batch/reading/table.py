@@ -34,11 +34,6 @@ class Table:
         """The url that the requests would have."""
         return self._endpoint
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file as it lies there."""
-        return self._rows.size_bytes
-
     def position(self) -> float:
         """Share of the file that was read."""
         return self._rows.position()
@@ -66,13 +61,16 @@ class Table:
 
     def _line(self, row: Row) -> Line:
         custom_id = None if self._id_column else str(row.number)
-        if row.error:
-            return Line(row.number, custom_id, None, row.error)
-        try:
-            custom_id = custom_id or self._custom_id(row.values)
-            return Line(row.number, custom_id, self._request(row.values))
-        except BadLine as bad:
-            return Line(row.number, custom_id, None, bad.error)
+        error = row.error
+        if error is None:
+            try:
+                custom_id = custom_id or self._custom_id(row.values)
+                return Line(row.number, custom_id, self._request(row.values))
+            except BadLine as bad:
+                error = bad.error
+        if row.line is not None:
+            error = error._replace(message=f"line {row.line:,} of the file: {error.message}")
+        return Line(row.number, custom_id, None, error)
 
     def _custom_id(self, values: dict[str, Any]) -> str:
         value = values.get(self._id_column or "")
