@@ -1,21 +1,17 @@
 """Bodies of responses as the OpenAI client reads them."""
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from penstock_shared.result import Result
-from penstock_shared.words import JobState
-
-CHAT: Final = "/v1/chat/completions"
-COMPLETIONS: Final = "/v1/completions"
-EMBEDDINGS: Final = "/v1/embeddings"
+from penstock_shared.words import JobState, RequestKind
 
 
-def response_body(result: Result, endpoint: str, finished_ms: int) -> dict[str, Any]:
+def response_body(result: Result, finished_ms: int) -> dict[str, Any]:
     """The body of an answer: a chat completion, a completion, or a list of embeddings."""
-    if endpoint == EMBEDDINGS:
+    if result.kind is RequestKind.EMBEDDING:
         return _embeddings(result)
-    is_chat = endpoint != COMPLETIONS
+    is_chat = result.kind is RequestKind.CHAT
     choice: dict[str, Any] = {"index": 0, "finish_reason": _finish_reason(result), "logprobs": None}
     if is_chat:
         choice["message"] = {"role": "assistant", "content": result.text, "refusal": None}

@@ -47,7 +47,7 @@ class Shape(NamedTuple):
     def layout(self, batch_id: str, *, for_errors: bool = False) -> Layout:
         """How lines are written. Parquet has lines only in its error file: JSON ones."""
         if self.format == "openai":
-            return OpenAIOutput(batch_id, self.endpoint)
+            return OpenAIOutput(batch_id)
         columns = table_columns(self.columns)
         if self.format == "csv":
             return CsvTable(batch_id, columns)
