@@ -30,6 +30,7 @@ LAYOUTS = {
     "openai": OpenAIOutput(BATCH),
     "jsonl": JsonTable(BATCH, table_columns(["question", "text"])),
     "csv": CsvTable(BATCH, table_columns(["question", "text"])),
+    "tsv": CsvTable(BATCH, table_columns(["question", "text"]), "\t"),
 }
 layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"))
