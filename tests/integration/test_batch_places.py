@@ -152,6 +152,23 @@ def test_a_pipe_is_written_to_like_standard_output(
     assert (found[0], len(objects(Path(out)))) == ("line-1", 2)
 
 
+def test_standard_error_keeps_what_it_had(
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    source = source_of(a_batch_file(tmp_path / "in.jsonl", ["fail", *questions(2)]), settings)
+    os.write(2, b"a note\n")  # which pytest has in a file
+    with BatchWorker(database):
+        summary = run_batch(settings, database, source, options_in(tmp_path, errors="/dev/stderr"))
+    os.write(2, b"the end\n")
+    found = capfdbinary.readouterr().err.splitlines()
+    assert (found[0], found[-1]) == (b"a note", b"the end")
+    assert b'"custom_id":"line-1"' in found[1]
+    assert (summary.out_lines, summary.error_lines) == (2, 1)
+
+
 def test_a_table_with_tabs_comes_out_with_tabs(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

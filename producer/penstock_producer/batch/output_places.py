@@ -6,7 +6,14 @@ from typing import Final, NamedTuple, Self
 
 from penstock_producer.batch.output_file import OutputFile
 from penstock_producer.batch.parquet_output import check_parquet
-from penstock_producer.batch.shape import STANDARD, Shape, errors_beside, file_of, place_of
+from penstock_producer.batch.shape import (
+    DESCRIPTORS,
+    STANDARD,
+    Shape,
+    errors_beside,
+    file_of,
+    place_of,
+)
 from penstock_shared.errors import InvalidBatch
 from penstock_shared.ledger.batches.records import BatchRecord
 
@@ -80,7 +87,7 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _check_place(place: str, written: str) -> None:
-    if place == STANDARD:
+    if place == STANDARD or place in DESCRIPTORS:
         return
     path = Path(place)
     said = _FORMATS.get(path.suffix.lower(), written)

@@ -16,6 +16,7 @@ from penstock_shared.ledger.batches.records import BatchRecord
 
 Format = Literal["openai", "jsonl", "csv", "parquet"]
 STANDARD: Final = "-"
+DESCRIPTORS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}  # streams, wherever they lead
 _DOCUMENT: Final = ("document",)
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 
@@ -75,11 +76,8 @@ def shape_of(source: Input, out: str | None, errors: str | None) -> Shape:
 
 
 def file_of(place: str | None) -> Path | None:
-    """The absolute path of an output; None when it is no file of its own, such as a device.
-
-    /dev/stdout is what it stands for: a file where it was redirected to one, else a stream.
-    """
-    if place is None or place == STANDARD:
+    """The absolute path of an output; None when it is no file of its own, such as a device."""
+    if place is None or place == STANDARD or place in DESCRIPTORS:
         return None
     path = Path(place).resolve()
     is_there = os.access(place, os.F_OK)  # no error where its folder may not be entered

@@ -1,5 +1,6 @@
 """The outputs of a batch as its options say."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from penstock_producer.batch.options import RunOptions
 from penstock_producer.batch.output_file import OutputFile
 from penstock_producer.batch.output_places import Places
 from penstock_producer.batch.outputs import Nowhere, Outputs, RowOf, Sink, Stream
-from penstock_producer.batch.shape import STANDARD, Shape, file_of
+from penstock_producer.batch.shape import DESCRIPTORS, STANDARD, Shape, file_of
 from penstock_shared.errors import InvalidBatch
 
 _CHUNK: Final = re.compile(r"#\d+$")
@@ -36,10 +37,12 @@ def outputs_of(shape: Shape, batch_id: str, options: RunOptions, rows: InputRows
 
 
 def stream_to(place: str, layout: Layout) -> Stream:
-    """Standard output, or a device such as /dev/stderr. Raises InvalidBatch."""
+    """Standard output, or another stream such as /dev/stderr. Raises InvalidBatch."""
     if place == STANDARD:
         return Stream(header=layout.header)
     try:
+        if place in DESCRIPTORS:  # opened anew, a file behind it would be written from its start
+            return Stream(os.fdopen(os.dup(DESCRIPTORS[place]), "wb"), layout.header)
         return Stream(Path(place).open("wb"), layout.header)
     except OSError as error:
         raise InvalidBatch(f"{place} cannot be written: {error.strerror}") from None
