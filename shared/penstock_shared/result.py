@@ -5,7 +5,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, field_serializer
 
 from penstock_shared import errors, money
-from penstock_shared.words import JobState, Source, TaskType
+from penstock_shared.words import JobState, RequestKind, Source, TaskType
 
 
 class Result(BaseModel):
@@ -25,6 +25,7 @@ class Result(BaseModel):
     tier: str
     reason: str
     task_type: TaskType
+    kind: RequestKind = RequestKind.CHAT
     tenant: str
     workflow: str | None = None
     source: Source | None = None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,20 +17,20 @@ from penstock_producer.batch.layouts import Layout
 from penstock_producer.batch.openai_output import OpenAIOutput
 from penstock_producer.batch.output_file import OutputFile
 from penstock_producer.batch.outputs import Outputs
-from penstock_producer.batch.response_bodies import EMBEDDINGS
 from penstock_producer.batch.table_columns import table_columns
 from penstock_producer.batch.table_output import CsvTable, JsonTable
 from penstock_shared.errors import InvalidBatch
 from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.result import Result
-from penstock_shared.words import JobState, Source, TaskType
+from penstock_shared.words import JobState, RequestKind, Source, TaskType
 
 BATCH = "batch_0"
 NOW = 1_800_000_000_000
 LAYOUTS = {
-    "openai": OpenAIOutput(BATCH, "/v1/chat/completions"),
+    "openai": OpenAIOutput(BATCH),
     "jsonl": JsonTable(BATCH, table_columns(["question", "text"])),
     "csv": CsvTable(BATCH, table_columns(["question", "text"])),
+    "tsv": CsvTable(BATCH, table_columns(["question", "text"]), "\t"),
 }
 layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"))
@@ -222,11 +223,17 @@ def test_a_duplicate_leaves_its_custom_id_to_the_first_line_that_had_it() -> Non
     assert line["error"]["code"] == "duplicate_custom_id"
 
 
-def test_embeddings_are_a_list_of_vectors() -> None:
-    layout = OpenAIOutput(BATCH, EMBEDDINGS)
-    body = json.loads(layout.render(an_ended(1, "[[0.5,1.0],[2.0,3.0]]"), None))["response"]["body"]
+def test_an_answer_has_the_body_of_what_its_line_asked_for() -> None:
+    def body_of(text: str, kind: RequestKind) -> dict[str, Any]:
+        ended = EndedLine(1, "id-1", NOW, a_result(text, kind=kind))
+        body: dict[str, Any] = json.loads(LAYOUTS["openai"].render(ended, None))["response"]["body"]
+        return body
+
+    body = body_of("[[0.5,1.0],[2.0,3.0]]", RequestKind.EMBEDDING)
     assert [each["embedding"] for each in body["data"]] == [[0.5, 1.0], [2.0, 3.0]]
     assert body["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
+    body = body_of("Dams.", RequestKind.COMPLETION)
+    assert (body["object"], body["choices"][0]["text"]) == ("text_completion", "Dams.")
 
 
 def test_a_column_of_the_input_keeps_its_name_and_its_value() -> None:

@@ -2,6 +2,7 @@
 
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.options import RunOptions
+from penstock_producer.batch.output_places import check_places
 from penstock_producer.batch.pausing import INTERRUPTED, may_go_on
 from penstock_producer.batch.preparing import Preparation
 from penstock_producer.batch.shape import Shape, place_of, shape_of
@@ -42,9 +43,11 @@ def find_or_make(
             database, tenant=options.tenant, out=place, digest=preparation.digest
         )
         if known:
+            check_places(known[0], options.out, options.errors)
             return _resumed(database, known[0], options)
         _check_empty(database, options, place)
     record = _new(source, preparation, options, place)
+    check_places(record, options.out, options.errors)
     records.create(database, record)
     return record
 

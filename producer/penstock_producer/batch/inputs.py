@@ -1,6 +1,7 @@
 """What a batch needs of its input; ``reading.Source`` has it, and so has a file of requests."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from penstock_producer.batch.reading import Line, ReadOptions
@@ -9,11 +10,13 @@ from penstock_producer.batch.reading import Line, ReadOptions
 class Input(Protocol):
     """An input that can be read as often as one likes, with the same lines each time.
 
-    ``kind`` is openai, jsonl, csv, parquet or folder; ``options`` say how it is read.
+    ``kind`` is openai, jsonl, csv, parquet or folder; ``options`` say how it is read. ``path`` is
+    where it lies; standard input is copied to a file.
     """
 
     kind: str
     label: str
+    path: Path
     options: ReadOptions | None
 
     @property

@@ -25,9 +25,8 @@ class OpenAIOutput:
 
     header: bytes = b""
 
-    def __init__(self, batch_id: str, endpoint: str) -> None:
+    def __init__(self, batch_id: str) -> None:
         self._batch_id = batch_id
-        self._endpoint = endpoint
 
     def render(self, ended: EndedLine, row: Mapping[str, Any] | None = None) -> bytes:  # noqa: ARG002
         """One line."""
@@ -74,7 +73,7 @@ class OpenAIOutput:
         body = (
             error_body(ended.result)
             if ended.is_failed
-            else response_body(ended.result, self._endpoint, ended.finished_ms)
+            else response_body(ended.result, ended.finished_ms)
         )
         http_status = _HTTP_STATUS.get(status, 200)
         request_id = ended.result.job_id

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from penstock_producer.batch.shape import STANDARD
+from penstock_producer.batch.shape import file_of
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,3 @@ class RunOptions:
     def out_file(self) -> Path | None:
         """The file that is written, if it is one."""
         return file_of(self.out)
-
-
-def file_of(place: str | None) -> Path | None:
-    """The absolute path of an output; None when it is no file of its own, such as a device."""
-    if place is None or place == STANDARD:
-        return None
-    path = Path(place).resolve()
-    return path if path.is_file() or not path.exists() else None

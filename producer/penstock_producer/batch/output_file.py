@@ -52,11 +52,11 @@ class OutputFile:
                 os.fsync(file.fileno())
 
     def check(self) -> None:
-        """Raises InvalidBatch when what stands there first is not of this batch."""
+        """Raises InvalidBatch when the first line that stands there is not of this batch."""
         if not self.path.exists():
             return
         with self.path.open("rb", _BUFFER_BYTES) as stream:
-            if next(self._pieces(stream), None) is None:
+            if not any(written is not None for _, _, written in self._pieces(stream)):
                 self._check_beginning(stream, self.path.stat().st_size)
 
     def append(self, records: list[bytes]) -> None:
@@ -169,6 +169,6 @@ def sync_folder(path: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> Unavailable:
     return Unavailable(
-        f"{path} cannot be written ({error.strerror}); make room, "
-        "and the same command goes on where it was"
+        f"{path} cannot be written ({error.strerror}); when it can be, "
+        "the same command goes on where it was"
     )

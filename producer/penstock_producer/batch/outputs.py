@@ -31,10 +31,11 @@ class Sink(Protocol):
 
 
 class Stream:
-    """Standard output: what went there is gone."""
+    """Standard output, or the given stream: what went there is gone."""
 
     def __init__(self, stream: BinaryIO | None = None, header: bytes = b"") -> None:
         self._stream = stream or sys.stdout.buffer
+        self._is_own = stream is not None
         self._header = header
         self._is_begun = False
         self.lines = 0
@@ -49,7 +50,9 @@ class Stream:
         self.lines += len(records)
 
     def close(self) -> None:
-        """Whoever opened the stream closes it."""
+        """Close the given stream; standard output stays open."""
+        if self._is_own:
+            self._stream.close()
 
 
 class Nowhere:

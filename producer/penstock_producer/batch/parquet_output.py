@@ -1,6 +1,6 @@
 """A table in Parquet: the input's columns with the types that they have, and ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,10 +16,13 @@ _NUMBERS: Final = ("prompt_tokens", "completion_tokens", "attempts", "penstock_l
 
 
 class ParquetOutput:
-    """Writes rows one after the other to a file that is complete after ``with``."""
+    """Writes rows one after the other to a file that is complete after ``with``.
+
+    Given columns have the types of the Parquet file ``input_path``, without one they are text.
+    """
 
     def __init__(
-        self, path: Path, batch_id: str, columns: TableColumns, input_path: str | None
+        self, path: Path, batch_id: str, columns: TableColumns, input_path: Path | None
     ) -> None:
         self._batch_id = batch_id
         self._columns = columns
@@ -53,28 +56,31 @@ class ParquetOutput:
             self._rows.clear()
 
 
-def check_parquet(path: Path, batch_id: str) -> None:
-    """Raises InvalidBatch when a file is there that is not of this batch."""
+def check_parquet(path: Path, batch_id: str, columns: TableColumns) -> None:
+    """Raises InvalidBatch when a file is there that is not of this batch, or has other columns."""
     if not path.exists() or not path.stat().st_size:
         return
     try:
-        marks = _parquet().read_schema(path).metadata or {}
+        schema = _parquet().read_schema(path)
     except (OSError, ValueError):
-        marks = {}
-    if marks.get(_MARK) != batch_id.encode():
+        schema = None
+    if schema is None or (schema.metadata or {}).get(_MARK) != batch_id.encode():
         raise InvalidBatch(
             f"{path} is no file of batch {batch_id}; move it away, or write to another one"
         )
+    if tuple(schema.names) != columns.names:
+        raise InvalidBatch(f"{path} has other columns; move it away, or write to another one")
 
 
-def _schema(batch_id: str, columns: TableColumns, input_path: str | None) -> Any:
+def _schema(batch_id: str, columns: TableColumns, input_path: Path | None) -> Any:
     parquet = _parquet()
     import pyarrow
 
-    known = {} if input_path is None else {f.name: f for f in parquet.read_schema(input_path)}
-    given: Sequence[Any] = [
-        known.get(name) or pyarrow.field(name, pyarrow.string()) for name in columns.given
-    ]
+    if input_path is None:
+        given = [pyarrow.field(name, pyarrow.string()) for name in columns.given]
+    else:  # a row that cannot be read has no values, whatever its column allows
+        schema = parquet.read_schema(input_path)
+        given = [schema.field(name).with_nullable(True) for name in columns.given]
     types = {
         **dict.fromkeys(_NUMBERS, pyarrow.int64()),
         "cached": pyarrow.bool_(),

@@ -3,16 +3,15 @@
 import json
 from typing import Any
 
-from penstock_producer.batch.reading.options import COMPLETIONS, EMBEDDINGS
 from penstock_shared.result import Result
-from penstock_shared.words import JobState
+from penstock_shared.words import JobState, RequestKind
 
 
-def response_body(result: Result, endpoint: str, finished_ms: int) -> dict[str, Any]:
+def response_body(result: Result, finished_ms: int) -> dict[str, Any]:
     """The body of an answer: a chat completion, a completion, or a list of embeddings."""
-    if endpoint == EMBEDDINGS:
+    if result.kind is RequestKind.EMBEDDING:
         return _embeddings(result)
-    is_chat = endpoint != COMPLETIONS
+    is_chat = result.kind is RequestKind.CHAT
     choice: dict[str, Any] = {"index": 0, "finish_reason": _finish_reason(result), "logprobs": None}
     if is_chat:
         choice["message"] = {"role": "assistant", "content": result.text, "refusal": None}

@@ -3,6 +3,7 @@
 import threading
 from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from penstock_producer.batch import beginning
@@ -14,9 +15,10 @@ from penstock_producer.batch.loading import Loader
 from penstock_producer.batch.locking import OutputLock
 from penstock_producer.batch.options import RunOptions
 from penstock_producer.batch.outages import patiently
+from penstock_producer.batch.output_places import Places
 from penstock_producer.batch.outputs import Outputs
 from penstock_producer.batch.preparing import Preparation
-from penstock_producer.batch.shape import Shape
+from penstock_producer.batch.shape import Shape, shape_of
 from penstock_producer.batch.threads import Background
 from penstock_producer.batch.watching import OnProgress, Progress, Watch
 from penstock_producer.batch.writing import needs_rows, outputs_of
@@ -59,8 +61,7 @@ class BatchRun:
         self._database = database
         self._source = source
         self._options = options
-        out = options.out_file
-        self._lock = OutputLock(out) if out is not None else None
+        self._held = ExitStack()
         self._record: BatchRecord | None = None
         self._duplicates = LineSet()
 
@@ -72,19 +73,17 @@ class BatchRun:
     def start(self, preparation: Preparation) -> BatchRecord:
         """Find the batch that this command made before, or make one.
 
-        Raises InvalidBatch, BatchBusy when another command writes to the output, and
+        Raises InvalidBatch, BatchBusy when another command writes to OUT or ERR, and
         LedgerUnavailable; then nothing was accepted.
         """
         beginning.check(preparation, self._options)
-        if self._lock is not None:
-            self._lock.acquire()
-        try:
+        with ExitStack() as stack:
+            for file in self._files():
+                stack.enter_context(OutputLock(file))
             self._record = beginning.find_or_make(
                 self._database, self._source, preparation, self._options
             )
-        except BaseException:
-            self.close()
-            raise
+            self._held = stack.pop_all()
         self._duplicates = preparation.duplicates
         return self._record
 
@@ -120,7 +119,8 @@ class BatchRun:
             stopped_by = watch.run()
             outputs.close()
             if shape.format == "parquet" and self._options.out is not None:
-                self._write_parquet(record)
+                out, errors = self._options.out, self._options.errors
+                write_joined(self._database, record, out, errors, self._source)
         return _summary(watch, outputs, stopped_by)
 
     def load(self, stop: threading.Event | None = None) -> BatchRecord:
@@ -134,9 +134,14 @@ class BatchRun:
             self.close()
 
     def close(self) -> None:
-        """Let others write to the output."""
-        if self._lock is not None:
-            self._lock.release()
+        """Let others write to OUT and ERR."""
+        self._held.close()
+
+    def _files(self) -> list[Path]:
+        out, errors = self._options.out, self._options.errors
+        if out is None:
+            return []
+        return Places.of(shape_of(self._source, out, errors), out, errors).files
 
     def _started(self) -> BatchRecord:
         if self._record is None:
@@ -174,11 +179,6 @@ class BatchRun:
         stack.callback(rows.stop)
         filling.start()
         return rows
-
-    def _write_parquet(self, record: BatchRecord) -> None:
-        out = self._options.out
-        if out is not None:
-            write_joined(self._database, record, out, self._options.errors, self._source)
 
 
 def _summary(watch: Watch, outputs: Outputs, stopped_by: str | None) -> Summary:

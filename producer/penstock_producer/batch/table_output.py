@@ -70,22 +70,24 @@ class JsonTable(_Recognised):
 
 
 class CsvTable(_Recognised):
-    """Rows under a header, separated by commas."""
+    """Rows under a header, with commas or tabs between the fields."""
 
-    def __init__(self, batch_id: str, columns: TableColumns) -> None:
+    def __init__(self, batch_id: str, columns: TableColumns, delimiter: str = ",") -> None:
         super().__init__(batch_id, columns)
-        self.header = _csv_record(columns.names)
+        self._delimiter = delimiter
+        self.header = _csv_record(columns.names, delimiter)
 
     def render(self, ended: EndedLine, row: Mapping[str, Any] | None = None) -> bytes:
         """One row."""
         values = self.values(ended, row)
-        return _csv_record(tuple(_cell(values.get(name)) for name in self._columns.names))
+        cells = tuple(_cell(values.get(name)) for name in self._columns.names)
+        return _csv_record(cells, self._delimiter)
 
     def pieces(self, stream: BinaryIO) -> Iterator[Piece]:
         """See Layout."""
         csv.field_size_limit(_LONGEST_FIELD)
         lines = _WholeLines(stream)
-        reader = csv.reader(lines, strict=True)
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         names = self._columns.names
         is_header = True
         while True:
@@ -136,9 +138,9 @@ class _WholeLines(Iterator[str]):
             raise Foreign("it is not UTF-8") from None
 
 
-def _csv_record(values: tuple[Any, ...]) -> bytes:
+def _csv_record(values: tuple[Any, ...], delimiter: str) -> bytes:
     record = io.StringIO()
-    csv.writer(record, lineterminator=_LINE_END).writerow(values)
+    csv.writer(record, delimiter=delimiter, lineterminator=_LINE_END).writerow(values)
     text = record.getvalue().removesuffix(_LINE_END) + "\n"
     return text.replace(_NUL, "\ufffd").encode(errors="replace")
 

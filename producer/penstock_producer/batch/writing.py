@@ -1,5 +1,6 @@
 """The outputs of a batch as its options say."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,39 +8,44 @@ from typing import Any, Final
 
 from penstock_producer.batch.ended_line import EndedLine
 from penstock_producer.batch.input_rows import InputRows
-from penstock_producer.batch.options import RunOptions, file_of
+from penstock_producer.batch.layouts import Layout
+from penstock_producer.batch.options import RunOptions
 from penstock_producer.batch.output_file import OutputFile
-from penstock_producer.batch.outputs import Nowhere, Outputs, Sink, Stream
-from penstock_producer.batch.shape import STANDARD, Shape, errors_beside
+from penstock_producer.batch.output_places import Places
+from penstock_producer.batch.outputs import Nowhere, Outputs, RowOf, Sink, Stream
+from penstock_producer.batch.shape import DESCRIPTORS, STANDARD, Shape, file_of
+from penstock_shared.errors import InvalidBatch
 
 _CHUNK: Final = re.compile(r"#\d+$")
 
 
 def outputs_of(shape: Shape, batch_id: str, options: RunOptions, rows: InputRows | None) -> Outputs:
     """Files that go on where they are. Parquet is written when the batch has ended."""
-    if options.out is None or shape.format == "parquet":
+    if options.out is None:
         return Outputs(Nowhere(), Nowhere(), None, _no_row)
+    places = Places.of(shape, options.out, options.errors)
+    if shape.format == "parquet":
+        return Outputs(Nowhere(), Nowhere() if places.errors else None, None, _no_row)
     layout = shape.layout(batch_id)
-    row_of = _row_of(shape, rows)
 
     def sink(place: str) -> Sink:
         file = file_of(place)
-        if file is not None:
-            return OutputFile(file, layout)
-        if place == STANDARD:
-            return Stream(header=layout.header)
-        return Stream(Path(place).open("wb", buffering=0), layout.header)
+        return stream_to(place, layout) if file is None else OutputFile(file, layout)
 
-    errors = errors_place(shape, options.out, options.errors)
-    return Outputs(sink(options.out), sink(errors) if errors else None, layout, row_of)
+    errors = sink(places.errors) if places.errors else None
+    return Outputs(sink(places.out), errors, layout, _row_of(shape, rows))
 
 
-def errors_place(shape: Shape, out: str, errors: str | None) -> str | None:
-    """Where error lines go; None: where the others go."""
-    if errors is not None:
-        return None if errors == out else errors
-    file = file_of(out)
-    return str(errors_beside(file)) if file is not None and shape.format == "openai" else None
+def stream_to(place: str, layout: Layout) -> Stream:
+    """Standard output, or another stream such as /dev/stderr. Raises InvalidBatch."""
+    if place == STANDARD:
+        return Stream(header=layout.header)
+    try:
+        if place in DESCRIPTORS:  # opened anew, a file behind it would be written from its start
+            return Stream(os.fdopen(os.dup(DESCRIPTORS[place]), "wb"), layout.header)
+        return Stream(Path(place).open("wb"), layout.header)
+    except OSError as error:
+        raise InvalidBatch(f"{place} cannot be written: {error.strerror}") from None
 
 
 def needs_rows(shape: Shape, options: RunOptions) -> bool:
@@ -52,7 +58,7 @@ def document_of(ended: EndedLine) -> dict[str, Any]:
     return {"document": _CHUNK.sub("", ended.custom_id or "")}
 
 
-def _row_of(shape: Shape, rows: InputRows | None) -> Any:
+def _row_of(shape: Shape, rows: InputRows | None) -> RowOf:
     if shape.kind == "folder":
         return document_of
     if rows is not None:

@@ -36,9 +36,7 @@ def results(
             source = find_input(record, settings, settings.home)
             if source is None:
                 err.print("[yellow]note[/]: the input is gone or changed; its columns are left out")
-        answered, failed = write_results(
-            settings, database, batch_id, out=out, errors=errors, source=source
-        )
+        answered, failed = write_results(database, batch_id, out=out, errors=errors, source=source)
     facts = {"batch_id": batch_id, "out_lines": answered, "error_lines": failed}
     said = f"{answered:,} answers and {failed:,} errors of {record.total:,} lines"
     if not as_json:

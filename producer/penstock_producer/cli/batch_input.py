@@ -6,7 +6,7 @@ from typing import Final
 from penstock_producer.batch.preparing import digest_of
 from penstock_producer.batch.reading import ReadOptions, Source
 from penstock_producer.batch.shape import Shape
-from penstock_shared.errors import InvalidRequest
+from penstock_shared.errors import InvalidBatch, InvalidRequest
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.settings import Settings
 
@@ -26,6 +26,6 @@ def find_input(record: BatchRecord, settings: Settings, spool: Path) -> Source |
     try:
         source = Source.open(shape.path, ReadOptions(**shape.reading), settings, spool=spool)
         is_the_same = digest_of(source) == record.digest
-    except (InvalidRequest, OSError):
+    except (InvalidBatch, InvalidRequest, OSError):
         return None
     return source if is_the_same else None

@@ -6,10 +6,10 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
+from penstock_producer.batch.output_places import Places
 from penstock_producer.batch.pausing import BY_OPERATOR, INTERRUPTED, has_spent_all
 from penstock_producer.batch.running import RunOptions, Summary
 from penstock_producer.batch.shape import Shape
-from penstock_producer.batch.writing import errors_place
 from penstock_producer.cli import batch_options as options
 from penstock_producer.cli import batch_words as words
 from penstock_producer.cli.facts import print_json
@@ -65,7 +65,7 @@ def in_words(summary: Summary, run: RunOptions) -> str:
 def _error_file(summary: Summary, run: RunOptions) -> str:
     """Where the lines without an answer are, as short as a person would write it."""
     out = run.out or ""
-    place = errors_place(Shape.of(summary.record), out, run.errors) or out
+    place = Places.of(Shape.of(summary.record), out, run.errors).errors or out
     if place == options.STANDARD:
         return "standard output"
     path = Path(place)

@@ -12,6 +12,7 @@ from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Charge, Job, JobResult
 from penstock_shared.result import Result
+from penstock_shared.words import RequestKind
 
 _JOB_COLUMNS = (
     Job.id,
@@ -79,6 +80,7 @@ def fetch_one(database: Database, job_id: str) -> Result:
 def result_of(row: Any) -> Result:
     """The result that a row of ``QUERY`` holds."""
     done = row.finished_ms is not None
+    request = json.loads(row.request)
     return Result(
         job_id=row.id,
         status=row.state,
@@ -92,6 +94,7 @@ def result_of(row: Any) -> Result:
         latency_ms=row.finished_ms - row.created_ms if done else None,
         charge_usd=None if row.amount_pusd is None else money.to_usd(row.amount_pusd),
         saved_usd=None if row.saved_pusd is None else money.to_usd(row.saved_pusd),
-        metadata=json.loads(row.request).get("metadata", {}),
+        kind=request.get("kind", RequestKind.CHAT),
+        metadata=request.get("metadata", {}),
         **{column: getattr(row, column) for column in _ANSWER_COLUMNS},
     )

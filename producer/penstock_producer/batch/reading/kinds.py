@@ -58,6 +58,11 @@ def suffix_of(name: str) -> str:
     return path.suffix.lower()
 
 
+def delimiter_of(name: str) -> str:
+    """What separates the fields of a table: tabs where its name says .tsv, else commas."""
+    return "\t" if suffix_of(name) == ".tsv" else ","
+
+
 def _folder(name: str, given: Format | None) -> Format:
     if given not in (None, "folder"):
         raise InvalidRequest(f"{name} is a folder, not {given}")

@@ -11,7 +11,7 @@ from penstock_producer.batch.reading.corpus import Corpus
 from penstock_producer.batch.reading.csv_rows import CsvRows
 from penstock_producer.batch.reading.input_file import InputFile
 from penstock_producer.batch.reading.jsonl_rows import JsonlRows
-from penstock_producer.batch.reading.kinds import kind_of, suffix_of
+from penstock_producer.batch.reading.kinds import delimiter_of, kind_of
 from penstock_producer.batch.reading.line import BadLine, Line
 from penstock_producer.batch.reading.making import Maker
 from penstock_producer.batch.reading.models import Models
@@ -45,13 +45,21 @@ class Source:
     """An input that can be read as often as one likes; ``open`` makes it.
 
     ``kind`` is openai, jsonl, csv, parquet or folder, ``label`` what a person calls the input,
-    ``columns`` the columns of a table in order (JSONL: the keys of its first row), else None.
+    ``path`` where it lies (standard input: its copy), ``columns`` the columns of a table in order
+    (JSONL: the keys of its first row), else None.
     """
 
     def __init__(
-        self, kind: Format, label: str, content: _Content, spool: Path, options: ReadOptions
+        self,
+        kind: Format,
+        label: str,
+        path: Path,
+        content: _Content,
+        spool: Path,
+        options: ReadOptions,
     ) -> None:
         self.kind: str = kind
+        self.path = path
         self.options: ReadOptions | None = options
         self.label = label
         self.columns: Sequence[str] | None = content.columns
@@ -75,7 +83,7 @@ class Source:
         kind = kind_of(place, label, options.format)
         options.check_kind(kind, label)
         content = _content(kind, place, label, options, settings)
-        return cls(kind, label, content, spool, options)
+        return cls(kind, label, place, content, spool, options)
 
     @property
     def endpoint(self) -> str:
@@ -127,8 +135,7 @@ def _content(
     if kind == "jsonl":
         return Table(JsonlRows(InputFile(path)), maker, options)
     if kind == "csv":
-        delimiter = "\t" if suffix_of(name) == ".tsv" else ","
-        return Table(CsvRows(InputFile(path), delimiter), maker, options)
+        return Table(CsvRows(InputFile(path), delimiter_of(name)), maker, options)
     return Table(ParquetRows(path), maker, options)
 
 
