@@ -88,7 +88,7 @@ def test_the_drain_waits_for_shadows_to_leave_and_what_they_cost_is_in_the_books
     assert rig.shadows.inside == 0
     rig.compare()
     [books] = worker_time.read_books(database)
-    assert (books.charged_pusd, books.waste_pusd) == (900, 40)
+    assert (books.charged_pusd, rig.engine.pulse().spent.wasted_pusd) == (900, 40)
     assert rows(database, CacheTrial) == []
 
 
