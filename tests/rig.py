@@ -56,6 +56,10 @@ class RecordingEngine:
     def abort(self, request_ids: Sequence[str]) -> None:
         self.aborted.extend(request_ids)
 
+    def write_off(self, cost_pusd: int) -> None:
+        wasted = self.spent.wasted_pusd + cost_pusd
+        self.spent = self.spent._replace(wasted_pusd=wasted)
+
     def pulse(self) -> Pulse:
         return Pulse(self.steps, len(self.submitted), self.spent)
 
@@ -127,18 +131,17 @@ class Rig:
             intake=self.intake,
             patience=self.patience,
             max_attempts=3,
-            spent=lambda: self.engine.pulse().spent,
+            engine=self.engine,
             now_ms=self.clock,
         )
         self.shadows = Shadows(self.flights, self.engine)
         self.trials = Trials(
             database=database,
-            account=ACCOUNT,
+            tier="small",
             cache=self.cache,
             renderer=renderer,
             shadows=self.shadows,
             engine=self.engine,
-            unfinished=self.unfinished,
             patience=self.patience,
             explore_share=settings.explore_share,
             answer_similarity=settings.answer_similarity,

@@ -117,6 +117,9 @@ class WorkerSettings(_Section):
     sweep_s: float = Field(5.0, gt=0)
     drain_s: float = Field(20.0, ge=0)
     max_attempts: int = Field(3, ge=1)
+    engine_silence_s: float = Field(
+        600.0, ge=1, description="an engine that says nothing for so long is killed; a step is less"
+    )
     interactive_slowdown: float = Field(
         1.6, gt=1, le=100, description="of interactive jobs, by batch lines in the engine, at most"
     )

@@ -36,7 +36,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
     opened = Database(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
     migrate(opened)
     worker_time.open_books(
-        opened, worker_id=WORKER, tier="small", host="here", price_per_hour_pusd=9, started_ms=NOW
+        opened, worker_id=WORKER, tier="small", host="here", price_per_hour_pusd=100, started_ms=NOW
     )
     held = claim_some(opened, accept_some(opened, 2))
     settling.settle(opened, ACCOUNT, [succeeded(claim, cost_pusd=25) for claim in held], NOW)

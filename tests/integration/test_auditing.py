@@ -32,13 +32,18 @@ HOUR = 3_600_000
 ALWAYS = Window()
 
 
-def a_life(database: Database, worker_id: str = WORKER, started_ms: int = NOW) -> None:
+def a_life(
+    database: Database,
+    worker_id: str = WORKER,
+    started_ms: int = NOW,
+    price_per_hour_pusd: int = 100,
+) -> None:
     worker_time.open_books(
         database,
         worker_id=worker_id,
         tier="small",
         host="here",
-        price_per_hour_pusd=9,
+        price_per_hour_pusd=price_per_hour_pusd,
         started_ms=started_ms,
     )
 
@@ -107,12 +112,14 @@ def test_what_a_killed_worker_had_begun_is_waste_before_and_after_a_sweep(
 ) -> None:
     a_life(database)
     a_job(database)
-    worker_time.keep_books(database, WORKER, Spent(100, 40), NOW)
-    [before] = look(database, silent_before_ms=NOW + 1).lives
-    worker_time.close_silent(database, NOW + 1)
-    [after] = look(database, silent_before_ms=NOW + 1).lives
-    assert (before.waste_pusd, before.difference_pusd) == (35, 0)
-    assert before._replace(state=LifeState.ENDED) == after
+    worker_time.keep_books(database, WORKER, Spent(95, 40), NOW + HOUR)
+    before = look(database, silent_before_ms=NOW + HOUR + 1)
+    worker_time.close_silent(database, NOW + HOUR + 1)
+    after = look(database, silent_before_ms=NOW + HOUR + 1)
+    [silent], [ended] = before.lives, after.lives
+    assert (silent.paid_pusd, silent.waste_pusd, silent.difference_pusd) == (100, 35, 0)
+    assert silent._replace(state=LifeState.ENDED) == ended
+    assert before.problems == after.problems == []
 
 
 def test_a_running_worker_that_spent_more_than_it_was_paid_is_found(database: Database) -> None:
@@ -128,7 +135,8 @@ def test_a_running_worker_that_spent_more_than_it_was_paid_is_found(database: Da
 def test_one_picodollar_in_any_column_of_the_books_is_found(
     database: Database, column: str
 ) -> None:
-    a_life(database)
+    """A dear one, so that a picodollar is less than what clocks err."""
+    a_life(database, price_per_hour_pusd=10**6)
     a_job(database)
     worker_time.close_books(database, WORKER, Spent(25, 0), NOW, died=False)
     assert look(database).problems == []
@@ -141,7 +149,7 @@ def test_one_picodollar_in_any_column_of_the_books_is_found(
 def test_a_changed_charge_is_found(database: Database) -> None:
     a_life(database)
     a_job(database)
-    worker_time.close_books(database, WORKER, Spent(25, 0), NOW, died=False)
+    worker_time.close_books(database, WORKER, Spent(25, 0), NOW + HOUR // 4, died=False)
     change(database, Charge, amount_pusd=24)
     audit = look(database)
     assert audit.total("difference_pusd") == 1
@@ -204,7 +212,7 @@ def test_a_life_counts_whole_in_the_window_in_which_it_ended(database: Database)
     a_life(database)
     a_job(database)
     a_job(database, 0, answer=an_answer(source=Source.EXACT))
-    worker_time.close_books(database, WORKER, Spent(25, 0), NOW + HOUR, died=False)
+    worker_time.close_books(database, WORKER, Spent(100, 75), NOW + HOUR, died=False)
     a_life(database, "runs", NOW)
     worker_time.keep_books(database, "runs", Spent(7, 7), NOW + 3 * HOUR)
     borders = [None, NOW, NOW + HOUR, NOW + HOUR + 1, NOW + 4 * HOUR, None]
@@ -239,12 +247,12 @@ def test_a_worker_that_was_taken_for_dead_and_gives_back_lives(database: Databas
     """It may be killed before its next heartbeat, and then another sweep has to see it."""
     a_life(database)
     held = claim_some(database, accept_some(database))
-    worker_time.keep_books(database, WORKER, Spent(100, 40), NOW)
-    worker_time.close_silent(database, NOW + 1)
+    worker_time.keep_books(database, WORKER, Spent(100, 40), NOW + HOUR)
+    worker_time.close_silent(database, NOW + HOUR + 1)
     settling.give_back(database, ACCOUNT, held, 60, NOW)
     [life] = look(database).lives
     assert (life.state, life.waste_pusd, life.difference_pusd) == (LifeState.RUNNING, 60, 0)
-    worker_time.close_silent(database, NOW + 1)
+    worker_time.close_silent(database, NOW + HOUR + 1)
     assert look(database).problems == []
 
 

@@ -32,8 +32,7 @@ def test_charges_waste_and_idle_add_up_to_what_was_paid(database: Database) -> N
     open_books(database)
     held = claim_some(database, accept_some(database, 2))
     settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=25) for claim in held], NOW)
-    settling.give_back(database, ACCOUNT, [], 10, NOW)
-    worker_time.close_books(database, WORKER, Spent(100, 40), NOW + 5, died=False)
+    worker_time.close_books(database, WORKER, Spent(100, 40, 10), NOW + 5, died=False)
     [books] = worker_time.read_books(database)
     assert (books.charged_pusd, books.waste_pusd, books.idle_pusd) == (50, 10, 40)
     assert books.difference_pusd == 0
@@ -102,6 +101,32 @@ def test_what_is_given_back_twice_is_booked_once(database: Database) -> None:
     for _ in range(2):
         settling.give_back(database, ACCOUNT, held, 9, NOW)
     assert worker_time.read_books(database)[0].waste_pusd == 9
+
+
+def test_waste_that_belongs_to_no_job_is_booked_once_however_often_it_is_written(
+    database: Database,
+) -> None:
+    """The connection may break after the commit, and nobody knows."""
+    open_books(database)
+    for spent in (Spent(50, 43, 7), Spent(100, 85, 15), Spent(100, 85, 15)):
+        worker_time.keep_books(database, WORKER, spent, NOW)
+    [claim] = claim_some(database, accept_some(database))
+    last = Spent(160, 85, 15)
+    settling.settle(database, ACCOUNT, [succeeded(claim, cost_pusd=60)], NOW, spent=last)
+    worker_time.close_books(database, WORKER, last, NOW, died=False)
+    [books] = worker_time.read_books(database)
+    assert (books.charged_pusd, books.waste_pusd, books.difference_pusd) == (60, 15, 0)
+
+
+def test_waste_that_belongs_to_no_job_outlasts_that_its_worker_was_taken_for_dead(
+    database: Database,
+) -> None:
+    open_books(database)
+    worker_time.keep_books(database, WORKER, Spent(100, 60, 15), NOW)
+    worker_time.close_silent(database, NOW + 1)
+    assert worker_time.read_books(database)[0].waste_pusd == 40
+    worker_time.keep_books(database, WORKER, Spent(200, 160, 15), NOW)
+    assert worker_time.read_books(database)[0].waste_pusd == 15
 
 
 def test_an_old_word_of_the_meter_does_not_overwrite_a_later_one(database: Database) -> None:

@@ -22,6 +22,7 @@ from tests.examples import NOW, accept_some, claim_some, lose_workers, rows, suc
 
 _ENDINGS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED)
 _SLOTS: Final = 2
+_LATER: Final = NOW + 10**9
 _numbers = itertools.count()
 slots = st.integers(0, _SLOTS - 1)
 choices = st.integers(0, 9)
@@ -37,6 +38,8 @@ class Hand:
     worker_id: str
     paid: int = 0
     idle: int = 0
+    wasted: int = 0  # on what is no attempt
+    unmetered: int = 0  # passed since the meter's last word
     written: int = 0  # of what it was paid, as the ledger knows
     held: list[Claim] = field(default_factory=list)
     costs: list[int] = field(default_factory=list)  # of each of them
@@ -44,7 +47,18 @@ class Hand:
     @property
     def spent(self) -> Spent:
         self.written = self.paid
-        return Spent(self.paid, self.idle)
+        return Spent(self.paid, self.idle, self.wasted)
+
+    @property
+    def now(self) -> int:
+        """A millisecond costs a picodollar."""
+        return NOW + self.paid + self.unmetered
+
+    def work(self, amount: int) -> int:
+        """The meter speaks; returns what is to be booked."""
+        amount += self.unmetered
+        self.paid, self.unmetered = self.paid + amount, 0
+        return amount
 
     @property
     def account(self) -> Account:
@@ -73,7 +87,7 @@ class Books(RuleBasedStateMachine):
             worker_id=hand.worker_id,
             tier="small",
             host="here",
-            price_per_hour_pusd=1,
+            price_per_hour_pusd=3_600_000,
             started_ms=NOW,
         )
         return hand
@@ -85,23 +99,33 @@ class Books(RuleBasedStateMachine):
         queued = [job.id for job in rows(self.database, Job, Job.state == "queued")]
         ids = queued[:1] or accept_some(self.database)
         for claim in claim_some(self.database, ids, worker_id=hand.worker_id, now_ms=NOW * 2):
-            hand.paid += amount
             hand.held.append(claim)
-            hand.costs.append(amount)
+            hand.costs.append(hand.work(amount))
 
     @rule(slot=slots, choice=choices, amount=amounts)
     def work(self, slot: int, choice: int, amount: int) -> None:
         hand = self.slots[slot]
-        hand.paid += amount
+        amount = hand.work(amount)
         if hand.held:
             hand.costs[choice % len(hand.held)] += amount
         else:
             hand.idle += amount
 
+    @rule(slot=slots, amount=amounts)
+    def pass_time(self, slot: int, amount: int) -> None:
+        """In a long step; the meter says nothing."""
+        self.slots[slot].unmetered += amount
+
+    @rule(slot=slots, amount=amounts)
+    def waste(self, slot: int, amount: int) -> None:
+        """Work for nobody, such as a trial of the cache."""
+        hand = self.slots[slot]
+        hand.wasted += hand.work(amount)
+
     @rule(slot=slots)
     def beat(self, slot: int) -> None:
         hand = self.slots[slot]
-        worker_time.keep_books(self.database, hand.worker_id, hand.spent, NOW)
+        worker_time.keep_books(self.database, hand.worker_id, hand.spent, hand.now)
 
     @rule(slot=slots, how=st.lists(endings, min_size=1, max_size=3), times=times)
     def settle(self, slot: int, how: list[tuple[int, JobState]], times: int) -> None:
@@ -134,13 +158,13 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def take_all_for_dead(self) -> None:
-        worker_time.close_silent(self.database, NOW + 1)
+        worker_time.close_silent(self.database, _LATER)
 
     @rule(slot=slots, swept=st.booleans())
     def kill(self, slot: int, swept: bool) -> None:
         self.slots[slot] = self._begin()
         if swept:
-            worker_time.close_silent(self.database, NOW + 1)
+            worker_time.close_silent(self.database, _LATER)
 
     @rule(slot=slots, died=st.booleans())
     def stop(self, slot: int, died: bool) -> None:
@@ -148,7 +172,7 @@ class Books(RuleBasedStateMachine):
         hand = self.slots[slot]
         while hand.held and not died:
             self.give_back(slot, 0, 1)
-        worker_time.close_books(self.database, hand.worker_id, hand.spent, NOW, died=died)
+        worker_time.close_books(self.database, hand.worker_id, hand.spent, hand.now, died=died)
         self.slots[slot] = self._begin()
 
     @invariant()
@@ -156,6 +180,8 @@ class Books(RuleBasedStateMachine):
         audit = auditing.audit(self.database, Window(), silent_before_ms=NOW)
         assert audit.problems == []
         assert audit.total("difference_pusd") == 0
+        ended = [life for life in audit.lives if life.state is LifeState.ENDED]
+        assert all(life.paid_pusd >= life.until_ms - life.started_ms for life in ended)
         lives = {life.worker_id: life for life in audit.lives}
         for hand in self.slots:
             self._in_flight_is_what_is_held(hand, lives[hand.worker_id])

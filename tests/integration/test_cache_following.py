@@ -59,7 +59,7 @@ class World:
             Trial(job_id, "small", "default", key.partition, band, 1, 0.8, "so", one, True, 0)
             for job_id, one in zip(accept_some(self.database, len(agreed)), agreed, strict=True)
         ]
-        cache_trials.record(self.database, ACCOUNT, trials, NOW)
+        cache_trials.record(self.database, trials, NOW)
 
     @property
     def held(self) -> Sequence[int]:

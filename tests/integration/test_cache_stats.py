@@ -42,7 +42,7 @@ def compare(database: Database, *outcomes: tuple[bool, bool], tenant: str = "acm
         Trial(f"{tenant}-{n}", "small", tenant, "part", "0.9", 7, 0.9, "why", agreed, served, 5)
         for n, (agreed, served) in enumerate(outcomes)
     ]
-    cache_trials.record(database, ACCOUNT, trials, NOW)
+    cache_trials.record(database, trials, NOW)
 
 
 def counts(database: Database, **choice: str) -> dict[tuple[str, str], Counts]:

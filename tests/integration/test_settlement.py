@@ -10,7 +10,6 @@ import pytest
 from penstock_shared.ledger import claiming, reading, worker_time
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import CacheEntry, Charge, Job, JobResult
-from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.settings import CacheSettings, TierSettings
 from penstock_shared.words import JobState, Source
 from penstock_workers.cache.cache import Cache, Lookup
@@ -73,7 +72,7 @@ class Desk:
             encoder=None,
             now_ms=clock,
         )
-        engine = RecordingEngine(EngineLimits(4096, 64, None, None))
+        self.engine = engine = RecordingEngine(EngineLimits(4096, 64, None, None))
         renderer: Any = WordRenderer()
         unfinished = Unfinished(
             database=database,
@@ -82,17 +81,16 @@ class Desk:
             intake=self.intake,
             patience=patience,
             max_attempts=3,
-            spent=lambda: Spent(0, 0),
+            engine=engine,
             now_ms=clock,
         )
         trials = Trials(
             database=database,
-            account=ACCOUNT,
+            tier="small",
             cache=self.cache,
             renderer=renderer,
             shadows=Shadows(self.flights, engine),
             engine=engine,
-            unfinished=unfinished,
             patience=patience,
             explore_share=0,
             answer_similarity=1,
@@ -258,8 +256,10 @@ def test_a_completion_of_a_lost_claim_is_refused_and_its_cost_is_waste(
 
 
 def test_a_completion_that_nobody_waits_for_is_waste(desk: Desk, database: Database) -> None:
-    desk.settle(a_completion("stranger", cost_pusd=40))
-    assert books(database) == (0, 40)
+    for _ in range(2):
+        desk.settle(a_completion("stranger", cost_pusd=20))
+    assert desk.engine.pulse().spent.wasted_pusd == 40
+    assert books(database) == (0, 0)  # the next word of this worker, whatever it is, writes it
 
 
 def test_one_answer_that_cannot_be_decoded_does_not_stop_the_others(

@@ -187,9 +187,3 @@ def test_a_nul_character_in_an_answer_does_not_stop_the_settlement(database: Dat
     assert settle(database, succeeded(claim, answer=answer, entry=entry())) == {claim.job_id}
     assert [row.text for row in rows(database, JobResult)] == ["before\ufffdafter"]
     assert [row.text for row in rows(database, CacheEntry)] == ["before\ufffdafter"]
-
-
-def test_waste_that_belongs_to_no_job_is_booked(database: Database) -> None:
-    settling.give_back(database, ACCOUNT, [], 7, NOW)
-    settling.give_back(database, ACCOUNT, [], 8, NOW)
-    assert books(database) == (0, 15)

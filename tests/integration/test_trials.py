@@ -13,7 +13,16 @@ from penstock_shared.words import JobState, Source
 from penstock_workers.cache import cache as cache_module
 from penstock_workers.cache.cache import Cache
 from penstock_workers.engine.protocol import Ending
-from tests.examples import IDENTITY, a_claim, a_completion, claim_some, lose_workers, rows
+from tests.examples import (
+    IDENTITY,
+    NOW,
+    WORKER,
+    a_claim,
+    a_completion,
+    claim_some,
+    lose_workers,
+    rows,
+)
 from tests.integration.plane import PlaneEncoder, verify
 from tests.rig import BOUND_S, Rig, accept
 
@@ -52,6 +61,7 @@ class Bench:
 
     @property
     def books(self) -> tuple[int, int]:
+        worker_time.keep_books(self.database, WORKER, self.rig.engine.pulse().spent, NOW)
         [found] = worker_time.read_books(self.database)
         return found.charged_pusd, found.waste_pusd
 

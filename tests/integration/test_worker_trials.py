@@ -92,7 +92,7 @@ def test_the_drain_waits_for_shadows_to_leave_and_what_they_cost_is_in_the_books
     settling.join(BOUND_S)  # it has landed the shadow, and may not have handed over its cost
     rig.compare()
     [books] = worker_time.read_books(database)
-    assert (books.charged_pusd, books.waste_pusd) == (900, 40)
+    assert (books.charged_pusd, rig.engine.pulse().spent.wasted_pusd) == (900, 40)
     assert rows(database, CacheTrial) == []
 
 

@@ -1,10 +1,14 @@
 """An answer has the form that was asked for, or a reason that names the place."""
 
+import itertools
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from penstock_shared.request import Request
+from penstock_workers import structured
 from penstock_workers.structured import mismatch
 
 CITY = {
@@ -82,6 +86,17 @@ def test_a_json_object_is_any_object() -> None:
 def test_a_pattern_that_never_comes_to_an_end_is_given_up() -> None:
     reason = why('"' + "a" * 60 + '!"', {"type": "string", "pattern": "^(a|a)*(a|a)*$"})
     assert "too long to check" in (reason or "")
+
+
+def test_all_matches_of_an_answer_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them takes a fifth of it here."""
+    schema = {"items": {"type": "string", "pattern": "b+"}}
+    for strings, is_given_up in ((4, False), (6, True)):
+        moments = itertools.count(step=structured._PATTERNS_S / 5)
+        clock = SimpleNamespace(thread_time=moments.__next__)
+        monkeypatch.setattr(structured, "time", clock)
+        reason = why(json.dumps(["abbc"] * strings), schema)
+        assert ("too long to check" in (reason or "")) == is_given_up
 
 
 def test_references_that_multiply_are_given_up() -> None:

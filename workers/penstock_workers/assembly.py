@@ -40,6 +40,7 @@ from penstock_workers.heartbeat import Heartbeat, Life
 from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.keeper import Keeper
+from penstock_workers.loading import Loading
 from penstock_workers.models import engine_config
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
@@ -69,13 +70,36 @@ def assemble(
     config = settings.tiers[tier]
     lease = Lease(f"{tier}-{new_job_id()[-12:]}", round(settings.worker.lease_s * 1000))
     database = _open_ledger(settings)
+    started_ns, started_ms = time.monotonic_ns(), clock.now_ms()
     # The engine's process starts first: it loads while encoder and tokenizer load here.
     slowdown = settings.worker.interactive_slowdown
     engine = EngineProcess(
-        engine_config(config, time.monotonic_ns())._replace(interactive_slowdown=slowdown),
+        engine_config(config, started_ns)._replace(interactive_slowdown=slowdown),
         host=engine_host,
+        max_silence_s=settings.worker.engine_silence_s,
     )
-    _open_books(database, lease.worker_id, tier, settings)
+    _open_books(database, lease.worker_id, tier, settings, started_ms)
+    loading = Loading(
+        lease.worker_id,
+        database=database,
+        engine=engine,
+        every_s=settings.worker.heartbeat_s,
+        now_ms=clock.now_ms,
+    )
+    with loading:
+        return Worker(_parts(settings, tier, lease, database, engine, loading, renderer))
+
+
+def _parts(
+    settings: Settings,
+    tier: str,
+    lease: Lease,
+    database: Database,
+    engine: EngineProcess,
+    loading: Loading,
+    renderer: Renderer | None,
+) -> Parts:
+    config = settings.tiers[tier]
     app = make_app(settings)
     renderer = renderer or Renderer.load(config)
     encoder_of = _encoder_of(settings)
@@ -92,17 +116,16 @@ def assemble(
         intake=intake,
         patience=patience,
         max_attempts=settings.worker.max_attempts,
-        spent=lambda: engine.pulse().spent,
+        engine=engine,
         now_ms=clock.now_ms,
     )
     trials = Trials(
         database=database,
-        account=account,
+        tier=tier,
         cache=cache,
         renderer=renderer,
         shadows=Shadows(flights, engine),
         engine=engine,
-        unfinished=unfinished,
         patience=patience,
         explore_share=settings.cache.explore_share,
         answer_similarity=settings.cache.answer_similarity,
@@ -145,61 +168,60 @@ def assemble(
         shadows=trials.shadows,
         now_ms=clock.now_ms,
     )
-    return Worker(
-        Parts(
-            worker_id=lease.worker_id,
-            tier=tier,
-            settings=settings,
+    return Parts(
+        worker_id=lease.worker_id,
+        tier=tier,
+        settings=settings,
+        database=database,
+        app=app,
+        loading=loading,
+        intake=intake,
+        desk=Desk(tier, settings=settings, database=database, intake=intake, patience=patience),
+        batcher=Batcher(
             database=database,
-            app=app,
+            lease=lease,
+            held=held,
             intake=intake,
-            desk=Desk(tier, settings=settings, database=database, intake=intake, patience=patience),
-            batcher=Batcher(
+            backlog=Backlog(
                 database=database,
-                lease=lease,
-                held=held,
-                intake=intake,
-                backlog=Backlog(
-                    database=database,
-                    tier=tier,
-                    **lease._asdict(),
-                    at_once=settings.worker.max_batch_size,
-                    flights=flights,
-                    held=held,
-                    engine=engine,
-                    patience=patience,
-                    now_ms=clock.now_ms,
-                ),
-                cache=cache,
-                renderer=renderer,
+                tier=tier,
+                **lease._asdict(),
+                at_once=settings.worker.max_batch_size,
                 flights=flights,
+                held=held,
                 engine=engine,
-                settlements=settlements,
-                embeddings=embeddings,
-                trials=trials,
-                unfinished=unfinished,
                 patience=patience,
                 now_ms=clock.now_ms,
             ),
-            held=held,
+            cache=cache,
+            renderer=renderer,
             flights=flights,
             engine=engine,
             settlements=settlements,
             embeddings=embeddings,
             trials=trials,
             unfinished=unfinished,
-            heartbeat=heartbeat,
-            sweeper=Sweeper(
-                lease.worker_id,
-                database=database,
-                app=app,
-                settings=settings,
-                may_judge=heartbeat.may_judge,
-                now_ms=clock.now_ms,
-            ),
-            keeper=Keeper(app, held_tags, visibility_s(settings) / 4),
             patience=patience,
-        )
+            now_ms=clock.now_ms,
+        ),
+        held=held,
+        flights=flights,
+        engine=engine,
+        settlements=settlements,
+        embeddings=embeddings,
+        trials=trials,
+        unfinished=unfinished,
+        heartbeat=heartbeat,
+        sweeper=Sweeper(
+            lease.worker_id,
+            database=database,
+            app=app,
+            settings=settings,
+            may_judge=heartbeat.may_judge,
+            now_ms=clock.now_ms,
+        ),
+        keeper=Keeper(app, held_tags, visibility_s(settings) / 4),
+        patience=patience,
     )
 
 
@@ -216,14 +238,16 @@ def _open_ledger(settings: Settings) -> Database:
     return database
 
 
-def _open_books(database: Database, worker_id: str, tier: str, settings: Settings) -> None:
+def _open_books(
+    database: Database, worker_id: str, tier: str, settings: Settings, started_ms: int
+) -> None:
     worker_time.open_books(
         database,
         worker_id=worker_id,
         tier=tier,
         host=socket.gethostname(),
         price_per_hour_pusd=settings.tiers[tier].price_per_hour_pusd,
-        started_ms=clock.now_ms(),
+        started_ms=started_ms,
     )
 
 

@@ -150,7 +150,7 @@ class Settlements:
                 log.exception("job %s cannot be settled", settlement.claim.job_id)
                 reason = f"its answer cannot be settled ({type(error).__name__})"
                 self._unfinished.lose([settlement.claim], reason, together=False)
-                self._unfinished.give_back([], settlement.cost_pusd)
+                self._engine.write_off(settlement.cost_pusd)
 
     def _next_group(self) -> list[Completion | Settlement]:
         """What has ended by now; while the engine is busy, waiting a little for company."""
@@ -217,5 +217,7 @@ class Settlements:
         decided = [p for p in passengers if p.verdict is not None]
         if decided:  # then it was alone on its flight
             return [outcomes.withdrawn(decided[0], completion.cost_pusd)]
+        if not passengers:  # its jobs have left it
+            self._engine.write_off(completion.cost_pusd)
         self._unfinished.give_back([p.lookup.claim for p in passengers], completion.cost_pusd)
         return []

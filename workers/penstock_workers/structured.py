@@ -6,6 +6,7 @@ which one can take is bounded.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Final
@@ -19,7 +20,7 @@ from referencing import Registry
 from penstock_shared.response_format import JsonSchemaFormat, ResponseFormat, TextFormat
 
 _MOST_REFERENCES: Final = 100_000  # followed for one answer
-_PATTERN_S: Final = 1.0  # of one match
+_PATTERNS_S: Final = 2.0  # of this thread's processor time, for all matches in one answer
 _SHOWN_CHARS: Final = 80
 
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
@@ -64,7 +65,7 @@ def _problem(text: str, wanted: ResponseFormat, *, is_cut_off: bool) -> str | No
 
 
 def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
-    keywords: dict[str, _Keyword] = {"pattern": _pattern}
+    keywords: dict[str, _Keyword] = {"pattern": _patterns(time.thread_time() + _PATTERNS_S)}
     keywords |= {name: _bounded(name, count(1)) for name in ("$ref", "$dynamicRef")}
     # A registry of its own, so that nothing is ever fetched.
     validator = extend(Draft202012Validator, keywords)(schema, registry=Registry())
@@ -77,9 +78,19 @@ def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
     return f"at {error.json_path}: {error.validator} is {rule}"
 
 
-def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not regex.search(pattern, value, timeout=_PATTERN_S):
-        yield ValidationError("another pattern")
+def _patterns(end_s: float) -> _Keyword:
+    """Match patterns, all of an answer until a moment of this thread's clock."""
+
+    def check(_: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
+        if not isinstance(value, str):
+            return
+        left_s = end_s - time.thread_time()
+        if left_s <= 0:
+            raise _TooCostlyError
+        if not regex.search(pattern, value, timeout=left_s):
+            yield ValidationError("another pattern")
+
+    return check
 
 
 def _bounded(keyword: str, number: Iterator[int]) -> _Keyword:

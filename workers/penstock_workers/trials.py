@@ -16,7 +16,6 @@ from penstock_shared.errors import InvalidRequest
 from penstock_shared.ledger import cache_trials
 from penstock_shared.ledger.cache_trials import Trial
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.settling import Account
 from penstock_shared.words import Source
 from penstock_workers.boarding import engine_request
 from penstock_workers.cache.cache import Cache, Lookup
@@ -26,7 +25,6 @@ from penstock_workers.outcomes import text_of
 from penstock_workers.patience import Patience
 from penstock_workers.rendering import Renderer
 from penstock_workers.shadows import Doubt, Shadows
-from penstock_workers.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 SHADOW: Final = "trial-"
@@ -36,10 +34,10 @@ _EARLY_TIMES: Final = 25
 
 
 class _Evidence(NamedTuple):
-    """An answer of the engine, or without text only what an attempt to get one cost."""
+    """An answer of the engine to what the cache answered too."""
 
     doubt: Doubt
-    text: str | None
+    text: str
     cost_pusd: int
 
 
@@ -54,12 +52,11 @@ class Trials:
         self,
         *,
         database: Database,
-        account: Account,
+        tier: str,
         cache: Cache,
         renderer: Renderer,
         shadows: Shadows,
         engine: Engine,
-        unfinished: Unfinished,
         patience: Patience,
         explore_share: float,
         answer_similarity: float,
@@ -68,11 +65,10 @@ class Trials:
     ) -> None:
         self.shadows = shadows
         self._database = database
-        self._account = account
+        self._tier = tier
         self._cache = cache
         self._renderer = renderer
         self._engine = engine
-        self._unfinished = unfinished
         self._patience = patience
         self._explore_share = explore_share
         self._answer_similarity = answer_similarity
@@ -107,7 +103,9 @@ class Trials:
                 text = text_of(completion, doubt.lookup.claim.request, self._renderer)
             except Exception as error:  # noqa: BLE001 - one bad answer must not end the caller
                 log.warning("a trial has no text (%s)", type(error).__name__)
-        self._found.put(_Evidence(doubt, text, completion.cost_pusd))
+        self._engine.write_off(completion.cost_pusd)
+        if text is not None:
+            self._found.put(_Evidence(doubt, text, completion.cost_pusd))
         return True
 
     def stop(self) -> None:
@@ -119,13 +117,10 @@ class Trials:
         while group := self._next_group():
             compared = [self._compare(evidence) for evidence in group]
             trials = [trial for trial in compared if trial is not None]
-            cost = sum(evidence.cost_pusd for evidence in group)
             try:
                 self._patience.call(partial(self._write, trials))
-                cost -= sum(trial.cost_pusd for trial in trials)
             except Exception:
                 log.exception("%d trials cannot be written", len(trials))
-            self._unfinished.give_back([], cost)
 
     def _is_chosen(self, lookup: Lookup) -> bool:
         hit = lookup.hit
@@ -168,7 +163,7 @@ class Trials:
 
     def _compare(self, evidence: _Evidence) -> Trial | None:
         (lookup, hit, served), text, cost_pusd = evidence
-        if text is None or hit.band is None:
+        if hit.band is None:
             return None
         try:
             agreed = agree(
@@ -182,7 +177,7 @@ class Trials:
             return None
         return Trial(
             job_id=lookup.claim.job_id,
-            tier=self._account.tier,
+            tier=self._tier,
             tenant=lookup.claim.request.tenant,
             partition=lookup.key.partition,
             band=hit.band,
@@ -195,8 +190,7 @@ class Trials:
         )
 
     def _write(self, trials: Sequence[Trial]) -> None:
-        spent = self._engine.pulse().spent
-        cache_trials.record(self._database, self._account, trials, self._now_ms(), spent=spent)
+        cache_trials.record(self._database, trials, self._now_ms())
 
 
 def _is_repeatable(lookup: Lookup) -> bool:

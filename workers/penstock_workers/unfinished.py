@@ -6,8 +6,8 @@ from penstock_shared.ledger import claiming, losing, settling
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Account
-from penstock_shared.ledger.worker_time import Spent
 from penstock_shared.words import JobState
+from penstock_workers.engine.protocol import Engine
 from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.patience import Patience
@@ -25,7 +25,7 @@ class Unfinished:
         intake: Intake,
         patience: Patience,
         max_attempts: int,
-        spent: Callable[[], Spent],
+        engine: Engine,
         now_ms: Callable[[], int],
     ) -> None:
         self._database = database
@@ -34,15 +34,15 @@ class Unfinished:
         self._intake = intake
         self._patience = patience
         self._max_attempts = max_attempts
-        self._spent = spent
+        self._engine = engine
         self._now_ms = now_ms
 
     def give_back(self, claims: Sequence[Claim], cost_pusd: int = 0) -> None:
         """Nobody's fault: the jobs and their messages go back, and no attempt counts.
 
-        What they cost is waste, also when there is no job any more that it was for.
+        What they cost is waste.
         """
-        if not claims and not cost_pusd:
+        if not claims:
             return
         self._patience.call(
             lambda: settling.give_back(
@@ -51,7 +51,7 @@ class Unfinished:
                 claims,
                 cost_pusd,
                 self._now_ms(),
-                spent=self._spent(),
+                spent=self._engine.pulse().spent,
             )
         )
         self._held.drop(claims)

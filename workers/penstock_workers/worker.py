@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from celery import Celery
@@ -26,6 +26,7 @@ from penstock_workers.heartbeat import Heartbeat
 from penstock_workers.held import Held
 from penstock_workers.intake import Intake
 from penstock_workers.keeper import Keeper
+from penstock_workers.loading import Loading
 from penstock_workers.patience import Patience
 from penstock_workers.settlement import Settlements
 from penstock_workers.sweeper import Sweeper
@@ -47,6 +48,7 @@ class Parts(NamedTuple):
     settings: Settings
     database: Database
     app: Celery
+    loading: Loading
     intake: Intake
     desk: Desk
     batcher: Batcher
@@ -73,9 +75,10 @@ class Worker:
     def run(self, *, on_ready: Callable[[], None]) -> None:
         """Work until SIGTERM. Raises EngineError when the engine dies; a supervisor restarts us."""
         parts = self._parts
-        parts.engine.wait_ready(
-            on_completions=parts.settlements.add_completions, on_death=self._on_engine_death
-        )
+        with parts.loading:
+            parts.engine.wait_ready(
+                on_completions=parts.settlements.add_completions, on_death=self._on_engine_death
+            )
         named = {
             "admission": parts.batcher.run,
             "settlement": parts.settlements.run,
@@ -178,13 +181,13 @@ class Worker:
             part.stop()
         named = {thread.name: thread for thread in threads}
         heartbeat, trials = named.pop("heartbeat"), named.pop("trials")
-        for thread in named.values():
-            thread.join(_JOIN_S)
+        end = time.monotonic() + _JOIN_S  # for all together: without the ledger none may end
+        _join(named.values(), end)
         parts.trials.stop()  # after what it gets its work from
-        trials.join(_JOIN_S)
-        parts.heartbeat.stop()  # the last one: leases are renewed to the end
-        heartbeat.join(_JOIN_S)
+        _join([trials], end)
         parts.patience.give_up()
+        parts.heartbeat.stop()  # the last one: leases are renewed to the end
+        _join([heartbeat], max(end, time.monotonic() + _SETTLE_S))
         self._last_words()
         parts.database.close()
 
@@ -194,6 +197,13 @@ class Worker:
         try:
             unsettled = parts.held.claims()
             parts.unfinished.give_back(unsettled)
-            parts.heartbeat.close_books(died=self._died_of is not None or bool(unsettled))
+            is_rest = bool(unsettled or parts.trials.shadows.inside or parts.engine.pulse().running)
+            parts.heartbeat.close_books(died=self._died_of is not None or is_rest)
         except PenstockError as error:
             log.warning("the last words are left to a sweep: %s", error)
+
+
+def _join(threads: Iterable[threading.Thread], end: float) -> None:
+    """Wait for threads until a moment of the monotonic clock."""
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 
+from penstock_shared.ledger import worker_time
 from penstock_shared.ledger.auditing_budgets import budget_problems
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import BudgetPeriod, Charge, Job, JobResult, WorkerTime
@@ -46,13 +47,14 @@ class Life(NamedTuple):
     state: LifeState
     started_ms: int
     until_ms: int  # its end, or its last heartbeat
-    paid_pusd: int  # price x time
+    paid_pusd: int  # price x time, as its books say
     booked_pusd: int  # charges, as its books say
     charged_pusd: int  # charges, added up one by one
     charges: int  # how many
     waste_pusd: int
     idle_pusd: int
     in_flight_pusd: int  # used by requests that are in the engine or not settled yet
+    unpaid_pusd: int = 0  # of an ended life: what price x time is more than paid_pusd
 
     @property
     def difference_pusd(self) -> int:
@@ -70,6 +72,13 @@ class Life(NamedTuple):
             yield f"{self.worker_id}: its charges are {more} picodollars more than its books say"
         if (rest := self.difference_pusd + self.charged_pusd - self.booked_pusd) != 0:
             yield f"{self.worker_id}: {rest} picodollars of its price x time are not explained"
+        if self.unpaid_pusd:
+            seconds = (self.until_ms - self.started_ms) / 1000
+            due, paid = self.paid_pusd + self.unpaid_pusd, self.paid_pusd
+            yield (
+                f"{self.worker_id}: it lived for {seconds:.1f} s, which cost {due} picodollars, "
+                f"and its books have {paid}; seconds are missing, or its clock was set"
+            )
         for name in ("paid", "charged", "waste", "idle"):
             if (amount := getattr(self, f"{name}_pusd")) < 0:
                 yield f"{self.worker_id}: {name} is negative ({amount} picodollars)"
@@ -142,26 +151,31 @@ def _lives(
 
 
 def _life(books: Row[Any], charges: int, charged_pusd: int, silent_before_ms: int) -> Life:
-    waste = books.waste_pusd + books.lost_pusd
-    rest = books.paid_pusd - books.charged_pusd - waste - books.idle_pusd
-    state, in_flight = LifeState.ENDED, 0
+    paid, idle, lost = books.paid_pusd, books.idle_pusd, books.lost_pusd
+    state, in_flight, unpaid = LifeState.ENDED, 0, 0
     if books.ended_ms is None and books.seen_ms < silent_before_ms:
-        state, waste = LifeState.SILENT, waste + max(0, rest)
+        state = LifeState.SILENT
+        paid, idle, lost = worker_time.at_its_end(books, died=True).values()
     elif books.ended_ms is None:
-        state, in_flight = LifeState.RUNNING, max(0, rest)
+        state = LifeState.RUNNING
+        in_flight = max(0, paid - books.charged_pusd - books.waste_pusd - lost - idle)
+    else:
+        lived_ms = books.ended_ms - books.started_ms
+        unpaid = worker_time.unpaid(books.price_per_hour_pusd, lived_ms, paid)
     return Life(
         worker_id=books.worker_id,
         tier=books.tier,
         state=state,
         started_ms=books.started_ms,
         until_ms=books.ended_ms or books.seen_ms,
-        paid_pusd=books.paid_pusd,
+        paid_pusd=paid,
         booked_pusd=books.charged_pusd,
         charged_pusd=charged_pusd,
         charges=charges,
-        waste_pusd=waste,
-        idle_pusd=books.idle_pusd,
+        waste_pusd=books.waste_pusd + lost,
+        idle_pusd=idle,
         in_flight_pusd=in_flight,
+        unpaid_pusd=unpaid,
     )
 
 

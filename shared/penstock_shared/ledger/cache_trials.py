@@ -7,11 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from penstock_shared.ledger import settling
 from penstock_shared.ledger.database import Database, storable
 from penstock_shared.ledger.schema import CacheTrial
-from penstock_shared.ledger.settling import Account
-from penstock_shared.ledger.worker_time import Spent
 
 _CHUNK: Final = 500
 
@@ -41,18 +38,11 @@ class Counted(NamedTuple):
     agreed: bool
 
 
-def record(
-    database: Database,
-    account: Account,
-    trials: Sequence[Trial],
-    now_ms: int,
-    *,
-    spent: Spent | None = None,
-) -> None:
-    """Write trials down, and book what they cost as waste, in one commit.
+def record(database: Database, trials: Sequence[Trial], now_ms: int) -> None:
+    """Write trials down in one commit.
 
     A job has one trial: what was written before, because the connection broke after the commit,
-    is neither written nor booked again.
+    is not written again. What they cost is waste of the worker, which books it by itself.
     """
     if not trials:
         return
@@ -62,11 +52,9 @@ def record(
     ]
     insert = (sqlite_insert if database.is_sqlite else postgresql_insert)(CacheTrial)
     with database.write() as connection:
-        cost = 0
         for start in range(0, len(rows), _CHUNK):
-            inserted = insert.values(rows[start : start + _CHUNK]).on_conflict_do_nothing()
-            cost += sum(connection.scalars(inserted.returning(CacheTrial.cost_pusd)))
-        settling.book(connection, account, 0, cost, spent)
+            chunk = rows[start : start + _CHUNK]
+            connection.execute(insert.values(chunk).on_conflict_do_nothing())
 
 
 def after(database: Database, trial_id: int, *, tier: str, limit: int) -> list[Counted]:

@@ -198,13 +198,13 @@ class WorkerTime(Table):
     host: Mapped[str] = mapped_column(Label)
     price_per_hour_pusd: Mapped[int]
     started_ms: Mapped[int]
-    seen_ms: Mapped[int]  # last heartbeat
+    seen_ms: Mapped[int]  # its last word
     ended_ms: Mapped[int | None]
     paid_pusd: Mapped[int] = mapped_column(default=0)  # price x time so far
     charged_pusd: Mapped[int] = mapped_column(default=0)
     waste_pusd: Mapped[int] = mapped_column(default=0)
     idle_pusd: Mapped[int] = mapped_column(default=0)
-    # what it had begun for requests that were lost with it: waste too, unless it comes back
+    # waste that is of no attempt; after its death also what it had begun, unless it comes back
     lost_pusd: Mapped[int] = mapped_column(default=0, server_default="0")
 
     __table_args__ = (partial_index("ix_worker_time_open", "ended_ms IS NULL", "seen_ms"),)

@@ -116,7 +116,7 @@ def settle(
             records.add_spent(connection, ((s.claim.batch_id, s.cost_pusd) for s in succeeded))
         charged = sum(s.cost_pusd for s in succeeded)
         wasted += sum(s.cost_pusd for s in mine) - charged
-        book(connection, account, charged, wasted, spent)
+        _book(connection, account, (charged, wasted), spent, now_ms)
         ended = ((held[_hold(s)], s.cost_pusd if s.answer else 0) for s in mine)
         budgeting.release(connection, ended)
     return {job_id for job_id, _ in held.keys() | settled}
@@ -133,13 +133,13 @@ def give_back(
 ) -> None:
     """Make unfinished jobs claimable again: no attempt counts, and what they cost is waste.
 
-    The first of them bears it; it is booked once, however often this is tried. Without any, it is
-    waste of the worker alone. Their messages are the caller's to return to the queue.
+    The first of them bears it; it is booked once, however often this is tried. Their messages are
+    the caller's to return to the queue.
     """
     with database.write() as connection:
         claiming.release(connection, claims, now_ms)
-        wasted = _waste(connection, claims[0], cost_pusd) if claims else cost_pusd
-        book(connection, account, 0, wasted, spent)
+        wasted = _waste(connection, claims[0], cost_pusd)
+        _book(connection, account, (0, wasted), spent, now_ms)
 
 
 def _waste(connection: Connection, claim: Claim, cost_pusd: int) -> int:
@@ -279,20 +279,21 @@ def _remember(
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=renewed), rows)
 
 
-def book(
+def _book(
     connection: Connection,
     account: Account,
-    charged_pusd: int,
-    wasted_pusd: int,
+    amounts: tuple[int, int],
     spent: Spent | None,
+    now_ms: int,
 ) -> None:
-    """Add to a worker's books, in the commit of what it stands for."""
+    """Add what was charged and what was wasted to a worker's books, in the commit of both."""
+    charged_pusd, wasted_pusd = amounts
     connection.execute(
         update(WorkerTime)
         .where(WorkerTime.worker_id == account.worker_id)
         .values(
             charged_pusd=WorkerTime.charged_pusd + charged_pusd,
             waste_pusd=WorkerTime.waste_pusd + wasted_pusd,
-            **worker_time.of_the_living(spent),
+            **worker_time.of_the_living(spent, now_ms),
         )
     )

@@ -1,18 +1,26 @@
 """The books of a worker's life: every second is paid, and is charge, waste or idle."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, update
 
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import WorkerTime
+from penstock_shared.money import cost_of
+
+_CLOCK_MS: Final = 5_000  # by so much, and by one part in so many, clocks may differ in a life
+_CLOCK_PART: Final = 1_000
 
 
 class Spent(NamedTuple):
-    """What the engine's meter counted since the worker started, in picodollars."""
+    """What a worker knows of its time since it started, in picodollars.
+
+    These are sums, so that it does no harm to write one twice.
+    """
 
     paid_pusd: int
     idle_pusd: int
+    wasted_pusd: int = 0  # on what is no attempt of a job
 
 
 class Books(NamedTuple):
@@ -60,7 +68,12 @@ def open_books(
 
 def keep_books(database: Database, worker_id: str, spent: Spent, now_ms: int) -> None:
     """Write down a heartbeat."""
-    _write(database, worker_id, {**of_the_living(spent), "seen_ms": now_ms})
+    with database.write() as connection:
+        connection.execute(
+            update(WorkerTime)
+            .where(WorkerTime.worker_id == worker_id)
+            .values(**of_the_living(spent, now_ms))
+        )
 
 
 def close_books(
@@ -70,12 +83,10 @@ def close_books(
 
     That goes for all that nobody settled, also when only the ledger was away at the end.
     """
-    values = {**of_the_living(spent), "seen_ms": now_ms, "ended_ms": now_ms}
-    if died:
-        values["lost_pusd"] = (
-            spent.paid_pusd - spent.idle_pusd - WorkerTime.charged_pusd - WorkerTime.waste_pusd
-        )
-    _write(database, worker_id, values)
+    mine = WorkerTime.worker_id == worker_id
+    with database.write() as connection:
+        connection.execute(update(WorkerTime).where(mine).values(**of_the_living(spent, now_ms)))
+        _close(connection, mine, died=died)
 
 
 def close_silent(database: Database, seen_before_ms: int) -> int:
@@ -84,27 +95,60 @@ def close_silent(database: Database, seen_before_ms: int) -> int:
     Their time is paid up to their last word, and what they had begun is lost. One that was only
     frozen opens its books again with its next word.
     """
-    remainder = (
-        WorkerTime.paid_pusd
-        - WorkerTime.idle_pusd
-        - WorkerTime.charged_pusd
-        - WorkerTime.waste_pusd
-    )
+    is_silent = WorkerTime.ended_ms.is_(None) & (WorkerTime.seen_ms < seen_before_ms)
     with database.write() as connection:
-        return connection.execute(
-            update(WorkerTime)
-            .where(WorkerTime.ended_ms.is_(None), WorkerTime.seen_ms < seen_before_ms)
-            .values(ended_ms=WorkerTime.seen_ms, lost_pusd=remainder)
-        ).rowcount
+        return _close(connection, is_silent, died=True)
 
 
-def of_the_living(spent: Spent | None) -> dict[str, Any]:
+def _close(connection: Connection, which: ColumnElement[bool], *, died: bool) -> int:
+    query = select(*WorkerTime.__table__.columns).where(which).order_by(WorkerTime.worker_id)
+    found = connection.execute(query.with_for_update()).all()
+    for books in found:
+        mine = WorkerTime.worker_id == books.worker_id
+        end = at_its_end(books, died=died)
+        connection.execute(update(WorkerTime).where(mine).values(ended_ms=books.seen_ms, **end))
+    return len(found)
+
+
+def at_its_end(books: Row[Any], *, died: bool) -> dict[str, int]:
+    """The sums of a life that ended when it was last seen: every second of it is paid.
+
+    Seconds of which the meter has not told belong to what the worker had begun, when it died in the
+    middle of it; else they were idle.
+    """
+    due = _price_of(books.price_per_hour_pusd, books.seen_ms - books.started_ms)
+    more = max(0, due - books.paid_pusd)
+    idle, lost = books.idle_pusd, books.lost_pusd
+    begun = books.paid_pusd - books.charged_pusd - books.waste_pusd - lost - idle
+    if died and begun:
+        lost += begun + more
+    else:
+        idle += more
+    return {"paid_pusd": books.paid_pusd + more, "idle_pusd": idle, "lost_pusd": lost}
+
+
+def unpaid(price_per_hour_pusd: int, lived_ms: int, paid_pusd: int) -> int:
+    """Picodollars that were paid too little, or if negative too much; 0 within what clocks err."""
+    missing = _price_of(price_per_hour_pusd, lived_ms) - paid_pusd
+    error_ms = _CLOCK_MS + lived_ms // _CLOCK_PART
+    return missing if abs(missing) > _price_of(price_per_hour_pusd, error_ms) else 0
+
+
+def _price_of(price_per_hour_pusd: int, milliseconds: int) -> int:
+    return cost_of(price_per_hour_pusd, milliseconds * 1_000_000)
+
+
+def of_the_living(spent: Spent | None, now_ms: int) -> dict[str, Any]:
     """Columns that a worker writes as long as it lives, whatever it writes.
 
     It may have been taken for dead. A word of the meter that was held up on its way must not
     overwrite a later one; None: it said nothing.
     """
-    alive: dict[str, Any] = {"lost_pusd": 0, "ended_ms": None}
+    alive: dict[str, Any] = {
+        "lost_pusd": spent.wasted_pusd if spent else 0,
+        "ended_ms": None,
+        "seen_ms": case((WorkerTime.seen_ms < now_ms, now_ms), else_=WorkerTime.seen_ms),
+    }
     if spent is None:
         return alive
     is_news = WorkerTime.paid_pusd < spent.paid_pusd
@@ -113,13 +157,6 @@ def of_the_living(spent: Spent | None) -> dict[str, Any]:
         "idle_pusd": case((is_news, spent.idle_pusd), else_=WorkerTime.idle_pusd),
         **alive,
     }
-
-
-def _write(database: Database, worker_id: str, values: dict[str, Any]) -> None:
-    with database.write() as connection:
-        connection.execute(
-            update(WorkerTime).where(WorkerTime.worker_id == worker_id).values(**values)
-        )
 
 
 def read_books(database: Database) -> list[Books]:

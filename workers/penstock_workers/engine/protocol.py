@@ -102,8 +102,11 @@ class Engine(Protocol):
     def abort(self, request_ids: Sequence[str]) -> None:
         """Stop requests; they come back with Ending.ABORT."""
 
+    def write_off(self, cost_pusd: int) -> None:
+        """Note that a completion's cost is waste of which no attempt of a job knows."""
+
     def pulse(self) -> Pulse:
-        """The latest sign of life."""
+        """The latest sign of life, with all that was written off."""
 
 
 class HostedEngine(Protocol):
