@@ -1,9 +1,15 @@
 """Documents: a line that sums up others becomes a job when they have ended."""
 
-import pytest
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection
+
+from penstock_shared.budgets import Budget
 from penstock_shared.ledger import settling
-from penstock_shared.ledger.accepting import Place
+from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import documents, lines, loading, records
 from penstock_shared.ledger.batches.documents import Document
 from penstock_shared.ledger.batches.entering import Refusal
@@ -25,18 +31,25 @@ def _books(database: Database) -> None:
     open_books(database)
 
 
-def load(database: Database, *, refused: tuple[int, ...] = (), template: str = TEMPLATE) -> None:
+def load(
+    database: Database,
+    *,
+    refused: tuple[int, ...] = (),
+    template: str = TEMPLATE,
+    batch_id: str = BATCH,
+    tenant: str = "default",
+) -> None:
     """A document of three parts, summed up by line 4."""
-    records.create(database, a_batch(4))
+    records.create(database, a_batch(4, id=batch_id, tenant=tenant))
     parts = [
-        a_draft(f"part {n}")._replace(place=Place(BATCH, n, f"a.md#{n}", n))
+        a_draft(f"part {n}")._replace(place=Place(batch_id, n, f"a.md#{n}", n))
         for n in (1, 2, 3)
         if n not in refused
     ]
-    request = Request.build(template, tier="small", workflow="w")
+    request = Request.build(template, tier="small", workflow="w", tenant=tenant)
     loading.load(
         database,
-        BATCH,
+        batch_id,
         loaded=0,
         upto=4,
         drafts=parts,
@@ -102,6 +115,61 @@ def test_a_template_that_cannot_be_filled_refuses_the_document(database: Databas
     documents.promote(database, SETTINGS, NOW)
     [refusal] = lines.refusals(database, BATCH)
     assert "reduce prompt" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{{ parts[0][:0] }}", "invalid_request"),
+        ("{{ 'x' * 5_000_000 }}", "invalid_request"),
+        ("{{ 'many words ' * 50_000 }}", "context_too_long"),
+    ],
+    ids=["empty", "too large", "too long for any tier"],
+)
+def test_a_prompt_that_cannot_be_served_refuses_its_document_and_no_other(
+    database: Database, template: str, code: str
+) -> None:
+    load(database, template=template)
+    load(database, batch_id="batch_2")
+    answer_all(database)
+    assert documents.promote(database, SETTINGS, NOW) == 2
+    [refusal] = lines.refusals(database, BATCH)
+    assert (refusal.line, refusal.code) == (4, code)
+    assert lines.count(database, "batch_2") == Counts(queued=1, succeeded=3)
+
+
+def test_a_document_that_cannot_be_made_does_not_hold_up_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(database)
+    load(database, batch_id="batch_2")
+    answer_all(database)
+    enter = documents.enter
+
+    def enter_or_fail(connection: Connection, drafts: Sequence[Draft], **more: Any) -> None:
+        if any(draft.place and draft.place.batch_id == BATCH for draft in drafts):
+            raise RuntimeError("there is a bug")
+        enter(connection, drafts, **more)
+
+    monkeypatch.setattr(documents, "enter", enter_or_fail)
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    assert lines.count(database, BATCH) == Counts(succeeded=3, waiting=1)
+    assert f"line 4 of batch {BATCH}" in caplog.text
+
+
+def test_documents_that_a_budget_has_no_room_for_hold_up_no_other_tenant(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "_PAGE", 1)
+    poor = Budget(tenant="poor", usd=Decimal(0), per="day")
+    settings = Settings(budgets=(poor,))
+    for number in range(1, 5):
+        load(database, batch_id=f"batch_{number}", tenant="rich" if number == 4 else "poor")
+    answer_all(database)
+    assert documents.promote(database, settings, NOW) == 1
+    assert lines.count(database, "batch_4") == Counts(queued=1, succeeded=3)
+    assert lines.count(database, "batch_1") == Counts(succeeded=3, waiting=1)
+    assert documents.promote(database, SETTINGS, NOW) == 3
 
 
 def test_cancelling_refuses_what_waits(database: Database) -> None:
