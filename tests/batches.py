@@ -5,14 +5,17 @@ from typing import Any
 
 from penstock_shared.ledger.accepting import Place
 from penstock_shared.ledger.batches import backlog, loading, records
+from penstock_shared.ledger.batches.documents import Document
 from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
+from penstock_shared.request import Request
 from penstock_shared.words import BatchState
 from tests.examples import LEASE, NOW, WORKER, a_draft
 
 BATCH = "batch_1"
+_TEMPLATE = "Sum up {{ document }}: {{ parts | join('; ') }}"
 
 
 def a_batch(total: int, **changes: Any) -> BatchRecord:
@@ -70,6 +73,34 @@ def a_loaded_batch(
 def plain_batch(database: Database, lines: int, **changes: Any) -> BatchRecord:
     """A batch of lines without a common prefix."""
     return a_loaded_batch(database, range(1, lines + 1), **changes)
+
+
+def a_document(
+    database: Database,
+    *,
+    refused: tuple[int, ...] = (),
+    template: str = _TEMPLATE,
+    batch_id: str = BATCH,
+    tenant: str = "default",
+) -> None:
+    """A document of three parts, summed up by line 4."""
+    records.create(database, a_batch(4, id=batch_id, tenant=tenant))
+    parts = [
+        a_draft(f"part {n}")._replace(place=Place(batch_id, n, f"a.md#{n}", n))
+        for n in (1, 2, 3)
+        if n not in refused
+    ]
+    request = Request.build(template, tier="small", workflow="w", tenant=tenant)
+    loading.load(
+        database,
+        batch_id,
+        loaded=0,
+        upto=4,
+        drafts=parts,
+        refusals=[Refusal(n, f"a.md#{n}", "invalid_request", "no text", None) for n in refused],
+        documents=[Document(4, "a.md", 1, 3, request)],
+        now_ms=NOW,
+    )
 
 
 def take(database: Database, limit: int = 100, **changes: Any) -> list[Claim]:

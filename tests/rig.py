@@ -250,6 +250,29 @@ def statements(database: Database) -> Iterator[list[str]]:
         event.remove(database._engine, "before_cursor_execute", see)
 
 
+def plans(database: Database, work: Callable[[], object]) -> str:
+    """How the database finds what the queries of ``work`` ask for, as if tables were long."""
+    seen: list[tuple[str, Any]] = []
+
+    def see(_connection: object, _cursor: object, statement: str, given: Any, *_: object) -> None:
+        seen.append((statement, given))
+
+    event.listen(database._engine, "before_cursor_execute", see)
+    try:
+        work()
+    finally:
+        event.remove(database._engine, "before_cursor_execute", see)
+    found: list[str] = []
+    with database.read() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+        for statement, given in seen:
+            if statement.startswith(("SELECT", "WITH")):
+                found += map(str, connection.exec_driver_sql(explain + statement, given))
+    return "\n".join(found)
+
+
 def eventually(condition: Callable[[], object]) -> None:
     """Wait until the condition holds."""
     end = time.monotonic() + BOUND_S

@@ -79,7 +79,8 @@ def test_a_line_joins_a_job_with_the_same_prompt(rig: Rig, database: Database) -
     assert rig.in_engine == [job]
     rig.settle(a_completion(job))
     assert lines.count(database, batch.id) == Counts(succeeded=1)
-    assert lines.work(database, batch.id).cached == 1
+    [joined] = lines.results(database, batch.id, [1])
+    assert joined.result.cached
     assert len(rows(database, Charge)) == 2
 
 

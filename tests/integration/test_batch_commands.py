@@ -376,6 +376,9 @@ def test_cancelled_lines_are_counted_and_the_rest_stays(
     counts = penstock("show", batch_id, "--json").facts["counts"]
     assert (counts["succeeded"], counts["cancelled"]) == (1, 3)
     assert penstock("resume", batch_id).status == 80
+    refused = penstock("retry-failed", batch_id)
+    assert refused.status == 80
+    assert "run its input with another OUT" in refused.err
 
 
 def test_failed_lines_can_be_tried_again(
@@ -386,6 +389,9 @@ def test_failed_lines_can_be_tried_again(
         penstock("run", "in.jsonl", "-o", "out.jsonl")
     batch_id = penstock("list", "--json").facts["batch_id"]
     assert penstock("retry-failed", batch_id, "--json").facts["retried"] == 1
+    penstock("pause", batch_id)
+    assert f"after 'penstock batch resume {batch_id}'" in penstock("retry-failed", batch_id).err
+    penstock("resume", batch_id)
 
     def fine(claim: Claim) -> Settlement:
         return answer_or_fail(claim._replace(request=claim.request.build("now it works")))

@@ -14,12 +14,14 @@ from tests.examples import (
     NOW,
     WORKER,
     accept_some,
+    claim_some,
     lose_engines,
     lose_workers,
     open_books,
     succeeded,
     together,
 )
+from tests.rig import plans, statements
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,48 @@ def test_cold_prefixes_do_not_hide_what_is_behind_them(database: Database) -> No
     a_loaded_batch(database, [1] * 50 + [51, 52])
     assert numbers(take(database, 2)) == [1, 51]
     assert numbers(take(database, 2)) == [52]
+
+
+def test_lines_of_many_prefixes_run_side_by_side(database: Database) -> None:
+    a_loaded_batch(database, [1 + 20 * (n // 20) for n in range(800)])  # 40 prefixes of 20 lines
+    claims = [take(database, 16) for _ in range(4)]
+    assert [len(some) for some in claims] == [16, 16, 8, 0]
+    assert numbers(claims[0]) == list(range(1, 320, 20))
+    last = claims[2][-1:]
+    settling.settle(database, ACCOUNT, [succeeded(claim) for claim in last], NOW)
+    [warm] = numbers(last)
+    assert numbers(take(database, 16)) == list(range(warm + 1, warm + 17))
+
+
+def test_what_waits_behind_cold_prefixes_costs_a_claim_no_more_statements(
+    database: Database,
+) -> None:
+    def statements_of_a_claim(wanted: int) -> int:
+        with statements(database) as seen:
+            assert len(take(database, 16)) == wanted
+        return len(seen)
+
+    a_loaded_batch(database, [1 + 3 * (n // 3) for n in range(96)])
+    few = statements_of_a_claim(16)
+    assert statements_of_a_claim(16) == few
+    assert statements_of_a_claim(0) < few
+
+
+def test_warm_and_cold_prefixes_are_claimed_in_the_order_of_the_backlog(
+    database: Database,
+) -> None:
+    a_loaded_batch(database, [1, 1, 3, 3, 1, 6, 6, 8])
+    first = take(database, 2)
+    assert numbers(first) == [1, 3]
+    settling.settle(database, ACCOUNT, [succeeded(claim) for claim in first[:1]], NOW)
+    assert numbers(take(database, 1)) == [2]
+    assert numbers(take(database, 2)) == [5, 6]
+    assert numbers(take(database, 2)) == [8]
+
+
+def test_a_prefix_whose_first_line_was_refused_is_not_cold(database: Database) -> None:
+    a_loaded_batch(database, [9, 9, 4])
+    assert numbers(take(database)) == [1, 2, 3]
 
 
 def test_batches_share_the_room(database: Database) -> None:
@@ -159,6 +203,39 @@ def test_the_limit_is_kept_while_lines_run(database: Database) -> None:
     assert len(first) + len(running) == 20
     assert take(database) == []
     assert records.get(database, batch.id).state is BatchState.RUNNING  # some are under way
+
+
+def test_workers_that_claim_at_once_learn_the_price_from_the_same_eight_lines(
+    database: Database,
+) -> None:
+    plain_batch(database, 100, max_cost_pusd=20_000)
+    claims = together(6, lambda n: take(database, 16, worker_id=f"worker-{n}"))
+    assert sum(map(len, claims)) == 8
+
+
+def test_a_batch_for_which_no_room_is_left_is_not_paused(database: Database) -> None:
+    batches = [plain_batch(database, 2, id=f"b{n}", max_cost_pusd=10**15) for n in range(5)]
+    assert len(take(database, 4)) == 4
+    states = {records.get(database, batch.id).state for batch in batches}
+    assert states == {BatchState.RUNNING}
+
+
+def test_a_batch_is_not_paused_while_a_line_of_it_will_come_back(database: Database) -> None:
+    batch = plain_batch(database, 9, max_cost_pusd=1_500)
+    *answered, last = take(database)
+    lose_engines(database, [last])
+    settling.settle(database, ACCOUNT, [succeeded(claim) for claim in answered], NOW)
+    assert take(database) == []
+    assert records.get(database, batch.id).state is BatchState.RUNNING
+    claims = claim_some(database, [last.job_id], now_ms=NOW + 9_999)
+    settling.settle(database, ACCOUNT, [succeeded(claim) for claim in claims], NOW)
+    assert take(database) == []
+    assert records.get(database, batch.id).state is BatchState.PAUSED
+
+
+def test_lines_under_way_are_counted_with_an_index_of_no_others(database: Database) -> None:
+    plain_batch(database, 3, max_cost_pusd=10**9)
+    assert "ix_jobs_lines_under_way" in plans(database, lambda: take(database, 1))
 
 
 def test_cancelling_ends_waiting_lines_and_asks_running_ones_to_end(database: Database) -> None:

@@ -1,49 +1,30 @@
 """Documents: a line that sums up others becomes a job when they have ended."""
 
-import pytest
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection
+
+from penstock_shared.budgets import Budget
 from penstock_shared.ledger import settling
-from penstock_shared.ledger.accepting import Place
-from penstock_shared.ledger.batches import documents, lines, loading, records
-from penstock_shared.ledger.batches.documents import Document
-from penstock_shared.ledger.batches.entering import Refusal
+from penstock_shared.ledger.accepting import Draft
+from penstock_shared.ledger.batches import documents, lines, records
 from penstock_shared.ledger.batches.lines import Counts
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Settlement
-from penstock_shared.request import Request
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState, JobState
-from tests.batches import BATCH, a_batch, take
-from tests.examples import ACCOUNT, NOW, a_draft, an_answer, open_books, succeeded
+from tests.batches import BATCH, a_document, take
+from tests.examples import ACCOUNT, NOW, an_answer, open_books, succeeded
 
 SETTINGS = Settings()
-TEMPLATE = "Sum up {{ document }}: {{ parts | join('; ') }}"
 
 
 @pytest.fixture(autouse=True)
 def _books(database: Database) -> None:
     open_books(database)
-
-
-def load(database: Database, *, refused: tuple[int, ...] = (), template: str = TEMPLATE) -> None:
-    """A document of three parts, summed up by line 4."""
-    records.create(database, a_batch(4))
-    parts = [
-        a_draft(f"part {n}")._replace(place=Place(BATCH, n, f"a.md#{n}", n))
-        for n in (1, 2, 3)
-        if n not in refused
-    ]
-    request = Request.build(template, tier="small", workflow="w")
-    loading.load(
-        database,
-        BATCH,
-        loaded=0,
-        upto=4,
-        drafts=parts,
-        refusals=[Refusal(n, f"a.md#{n}", "invalid_request", "no text", None) for n in refused],
-        documents=[Document(4, "a.md", 1, 3, request)],
-        now_ms=NOW,
-    )
 
 
 def answer_all(database: Database) -> None:
@@ -53,7 +34,7 @@ def answer_all(database: Database) -> None:
 
 
 def test_it_waits_for_its_parts_and_is_made_of_their_answers(database: Database) -> None:
-    load(database)
+    a_document(database)
     assert lines.count(database, BATCH) == Counts(queued=3, waiting=1)
     assert documents.promote(database, SETTINGS, NOW) == 0
     answer_all(database)
@@ -72,7 +53,7 @@ def test_it_waits_for_its_parts_and_is_made_of_their_answers(database: Database)
 
 
 def test_it_is_refused_when_a_part_has_failed_and_retried_with_it(database: Database) -> None:
-    load(database)
+    a_document(database)
     first, *others = take(database)
     failed = Settlement(first, JobState.FAILED, 0, error="no")
     settling.settle(database, ACCOUNT, [failed, *map(succeeded, others)], NOW)
@@ -90,22 +71,77 @@ def test_it_is_refused_when_a_part_has_failed_and_retried_with_it(database: Data
 
 
 def test_a_part_that_was_refused_is_a_part_without_an_answer(database: Database) -> None:
-    load(database, refused=(2,))
+    a_document(database, refused=(2,))
     answer_all(database)
     assert documents.promote(database, SETTINGS, NOW) == 1
     assert [refusal.line for refusal in lines.refusals(database, BATCH)] == [2, 4]
 
 
 def test_a_template_that_cannot_be_filled_refuses_the_document(database: Database) -> None:
-    load(database, template="{{ nothing.at.all }}")
+    a_document(database, template="{{ nothing.at.all }}")
     answer_all(database)
     documents.promote(database, SETTINGS, NOW)
     [refusal] = lines.refusals(database, BATCH)
     assert "reduce prompt" in refusal.message
 
 
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{{ parts[0][:0] }}", "invalid_request"),
+        ("{{ 'x' * 5_000_000 }}", "invalid_request"),
+        ("{{ 'many words ' * 50_000 }}", "context_too_long"),
+    ],
+    ids=["empty", "too large", "too long for any tier"],
+)
+def test_a_prompt_that_cannot_be_served_refuses_its_document_and_no_other(
+    database: Database, template: str, code: str
+) -> None:
+    a_document(database, template=template)
+    a_document(database, batch_id="batch_2")
+    answer_all(database)
+    assert documents.promote(database, SETTINGS, NOW) == 2
+    [refusal] = lines.refusals(database, BATCH)
+    assert (refusal.line, refusal.code) == (4, code)
+    assert lines.count(database, "batch_2") == Counts(queued=1, succeeded=3)
+
+
+def test_a_document_that_cannot_be_made_does_not_hold_up_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    a_document(database)
+    a_document(database, batch_id="batch_2")
+    answer_all(database)
+    enter = documents.enter
+
+    def enter_or_fail(connection: Connection, drafts: Sequence[Draft], **more: Any) -> None:
+        if any(draft.place and draft.place.batch_id == BATCH for draft in drafts):
+            raise RuntimeError("there is a bug")
+        enter(connection, drafts, **more)
+
+    monkeypatch.setattr(documents, "enter", enter_or_fail)
+    assert documents.promote(database, SETTINGS, NOW) == 1
+    assert lines.count(database, BATCH) == Counts(succeeded=3, waiting=1)
+    assert f"line 4 of batch {BATCH}" in caplog.text
+
+
+def test_documents_that_a_budget_has_no_room_for_hold_up_no_other_tenant(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "_PAGE", 1)
+    poor = Budget(tenant="poor", usd=Decimal(0), per="day")
+    settings = Settings(budgets=(poor,))
+    for number in range(1, 5):
+        a_document(database, batch_id=f"batch_{number}", tenant="rich" if number == 4 else "poor")
+    answer_all(database)
+    assert documents.promote(database, settings, NOW) == 1
+    assert lines.count(database, "batch_4") == Counts(queued=1, succeeded=3)
+    assert lines.count(database, "batch_1") == Counts(succeeded=3, waiting=1)
+    assert documents.promote(database, SETTINGS, NOW) == 3
+
+
 def test_cancelling_refuses_what_waits(database: Database) -> None:
-    load(database)
+    a_document(database)
     assert records.cancel(database, BATCH, NOW).state is BatchState.CANCELLED
     assert lines.count(database, BATCH) == Counts(cancelled=3, invalid=1)
     assert documents.promote(database, SETTINGS, NOW) == 0

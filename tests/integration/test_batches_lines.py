@@ -17,7 +17,7 @@ from penstock_shared.ledger.schema import Job
 from penstock_shared.ledger.settling import Settlement
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState, JobState
-from tests.batches import BATCH, a_batch, numbers, plain_batch, take
+from tests.batches import BATCH, a_batch, plain_batch, take
 from tests.examples import ACCOUNT, NOW, a_draft, open_books, rows, succeeded
 
 WRONG = Refusal(4, "name-4", "invalid_json_line", "it is no JSON", None)
@@ -85,8 +85,6 @@ def test_counts_are_always_the_total(database: Database) -> None:
     assert counts == Counts(queued=2, running=1, succeeded=1, failed=1, dead=1, invalid=1)
     assert counts.total == batch.total
     assert (counts.ended, counts.without_answer) == (4, 3)
-    work = lines.work(database, batch.id)
-    assert (work.cached, work.prompt_tokens, work.completion_tokens) == (0, 7, 5)
 
 
 def test_a_batch_is_completed_when_all_of_its_lines_have_ended(database: Database) -> None:
@@ -132,22 +130,6 @@ def test_refused_lines_are_read_page_by_page(database: Database) -> None:
     batch = plain_batch(database, 1, refusals=wrong)
     assert lines.refusals(database, batch.id, limit=2) == wrong[:2]
     assert lines.refusals(database, batch.id, after=3) == wrong[2:]
-
-
-def test_failed_lines_are_retried_with_all_their_attempts(database: Database) -> None:
-    batch = plain_batch(database, 3)
-    one, two, three = take(database)
-    failed = Settlement(two, JobState.FAILED, 5, error="no")
-    settling.settle(database, ACCOUNT, [succeeded(one), failed], NOW)
-    losing.lose(database, [three], reason="x", together=False, now_ms=NOW, max_attempts=1)
-    records.complete(database, NOW)
-    assert lines.retry_failed(database, batch.id) == 2
-    assert records.get(database, batch.id).state is BatchState.RUNNING
-    again = take(database)
-    assert numbers(again) == [2, 3]
-    settling.settle(database, ACCOUNT, [succeeded(claim) for claim in again], NOW)
-    assert lines.count(database, batch.id) == Counts(succeeded=3)
-    assert lines.retry_failed(database, batch.id) == 0
 
 
 def test_batches_are_found_by_tenant_output_and_input(database: Database) -> None:

@@ -5,7 +5,8 @@ from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Job
 from penstock_shared.words import JobState
-from tests.examples import NOW, a_draft, accept_some, claim_some, rows, state_of, together
+from tests.examples import NOW, WORKER, a_draft, accept_some, claim_some, rows, state_of, together
+from tests.rig import plans
 
 
 def outbox(database: Database, *, now_ms: int, grace_ms: int = 0, limit: int = 100) -> list[str]:
@@ -97,3 +98,8 @@ def test_cancelling_ends_what_waits_and_asks_what_runs(database: Database) -> No
     assert by_id[done].finished_ms == NOW
     assert [by_id[job_id].cancel_requested for job_id in ids] == [False, True, False]
     assert "before it started" in by_id[queued].error
+
+
+def test_jobs_to_be_cancelled_are_found_with_an_index_of_no_others(database: Database) -> None:
+    claim_some(database, accept_some(database, 2))
+    assert "ix_jobs_cancellations" in plans(database, lambda: claiming.to_cancel(database, WORKER))

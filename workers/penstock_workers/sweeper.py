@@ -8,7 +8,7 @@ from typing import Final
 from celery import Celery
 
 from penstock_shared.broker import Publisher, oldest_waiting
-from penstock_shared.errors import Unavailable
+from penstock_shared.errors import LedgerUnavailable, Unavailable
 from penstock_shared.ledger import accepting, cache_entries, losing, sweeping, worker_time
 from penstock_shared.ledger.batches import documents, records
 from penstock_shared.ledger.database import Database
@@ -66,23 +66,50 @@ class Sweeper:
         is to sweep is seen as soon as any other. The rest is for that one.
         """
         now = self._now_ms()
-        published = self._requeue_lost(now) if self._may_judge() else 0
+        published = 0
+        if self._may_judge():
+            published = self._step("finding lost workers", lambda: self._requeue_lost(now))
         until = now + round(self._settings.worker.sweep_s * 3_000)
         if not sweeping.take_duty(self._database, self._worker_id, now_ms=now, until_ms=until):
             return published
-        expired = sweeping.expire_overdue(self._database, now)
-        lost = sum(self._reopen_lost(tier, now) for tier in self._settings.tiers)
-        published += self._publish_outbox()
-        documents.promote(self._database, self._settings, now)
-        records.complete(self._database, now)
+        expired = self._step("expiring overdue jobs", lambda: self._expire(now))
+        lost = self._step("finding what the broker lost", lambda: self._reopen_all(now))
+        published += self._step("publishing", self._publish_outbox)
+        self._step("making documents", lambda: self._promote(now))
+        self._step("completing batches", lambda: len(records.complete(self._database, now)))
         if expired or lost or published:
             log.info(
                 "swept: %d expired, %d lost by the broker, %d published", expired, lost, published
             )
         if now - self._trimmed_ms >= _TRIM_MS:
             self._trimmed_ms = now
-            self._trim_cache(now)
+            self._step("trimming the cache", lambda: self._trim_cache(now))
         return published
+
+    def _step(self, name: str, step: Callable[[], int]) -> int:
+        """One part of a sweep; what is wrong with it does not keep the others from their work."""
+        try:
+            return step()
+        except LedgerUnavailable:
+            raise  # all of them need it
+        except Unavailable as error:
+            log.warning("%s waits for the next sweep: %s", name, error)
+        except Exception:
+            log.exception("%s failed; the next sweep tries again", name)
+        return 0
+
+    def _expire(self, now: int) -> int:
+        """End jobs whose deadline passed, page by page, so that others can write in between."""
+        expired = 0
+        while not self._stopped.is_set():
+            some = sweeping.expire_overdue(self._database, now, limit=_PAGE)
+            expired += some
+            if some < _PAGE:
+                break
+        return expired
+
+    def _promote(self, now: int) -> int:
+        return documents.promote(self._database, self._settings, now)
 
     def _requeue_lost(self, now: int) -> int:
         """Take jobs from workers that let their leases run out, and publish them at once."""
@@ -94,6 +121,9 @@ class Sweeper:
         if back or dead:
             log.warning("%d jobs lost their worker and go back, %d are dead", back, dead)
         return self._publish_outbox() if back else 0
+
+    def _reopen_all(self, now: int) -> int:
+        return sum(self._reopen_lost(tier, now) for tier in self._settings.tiers)
 
     def _reopen_lost(self, tier: str, now: int) -> int:
         """Find jobs that are neither in the broker's queue nor claimed, in O(1) of the queue.
@@ -110,8 +140,9 @@ class Sweeper:
             self._database, tier, published_before_ms=before, limit=_PAGE * _PAGES
         )
 
-    def _trim_cache(self, now: int) -> None:
+    def _trim_cache(self, now: int) -> int:
         """Delete cached answers that have expired, and what a tier has beyond its capacity."""
+        trimmed = 0
         for tier in self._settings.tiers:
             for _ in range(_PAGES):
                 gone = cache_entries.trim(
@@ -121,8 +152,10 @@ class Sweeper:
                     now_ms=now,
                     limit=_PAGE,
                 )
+                trimmed += gone
                 if gone < _PAGE or self._stopped.is_set():
                     break
+        return trimmed
 
     def _publish_outbox(self) -> int:
         published = 0

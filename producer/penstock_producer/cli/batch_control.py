@@ -74,13 +74,15 @@ def resume(
 
 
 def retry_failed(batch_id: options.BatchId, as_json: options.AsJson = False) -> None:
-    """Give failed, dead and expired lines all their attempts again."""
+    """Give failed, dead and expired lines all their attempts again; a paused batch stays paused."""
     with open_ledger() as database:
         records.get(database, batch_id)
         retried = lines.retry_failed(database, batch_id)
         record = records.get(database, batch_id)
     if not as_json:
-        err.print(f"{retried:,} lines are tried again", markup=False)
+        paused = record.state is BatchState.PAUSED
+        when = f" after 'penstock batch resume {batch_id}'" if paused else ""
+        err.print(f"{retried:,} lines are tried again{when}", markup=False)
     _say(record, as_json=as_json, retried=retried)
 
 

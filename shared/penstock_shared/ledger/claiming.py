@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, tru
 from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Job, is_in
+from penstock_shared.ledger.schema import Attempt, Job, is_in, is_withdrawn
 from penstock_shared.request import Request
 from penstock_shared.words import AttemptOutcome, JobState
 
@@ -110,7 +110,7 @@ def renew(
 
 def to_cancel(database: Database, worker_id: str) -> list[str]:
     """Those of a worker's running jobs that their callers withdrew."""
-    query = select(Job.id).where(*_runs_at(worker_id), Job.cancel_requested)
+    query = select(Job.id).where(*_runs_at(worker_id), is_withdrawn())
     with database.read() as connection:
         return list(connection.scalars(query))
 

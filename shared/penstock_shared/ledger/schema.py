@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Text,
     literal,
+    literal_column,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,6 +35,7 @@ __all__ = [
     "WorkerTime",
     "is_a_hit",
     "is_in",
+    "is_withdrawn",
 ]
 
 
@@ -93,6 +95,14 @@ class Job(Table):
             "batch_line",
         ),
         partial_index("ix_jobs_lines", "batch_id IS NOT NULL", "batch_id", "batch_line"),
+        # All columns of its condition, so that SQLite does not prefer ix_jobs_lines_ended.
+        partial_index(
+            "ix_jobs_lines_under_way",
+            "batch_id IS NOT NULL AND backlog_rank IS NULL AND finished_ms IS NULL",
+            "batch_id",
+            "backlog_rank",
+            "finished_ms",
+        ),
         partial_index(
             "ix_jobs_lines_ended",
             "batch_id IS NOT NULL",
@@ -250,3 +260,11 @@ def is_in(state: JobState) -> ColumnElement[bool]:
     The value stands in the statement itself: with a parameter, SQLite uses no partial index.
     """
     return Job.state == literal(state.value, literal_execute=True)
+
+
+def is_withdrawn() -> ColumnElement[bool]:
+    """A condition on jobs: their callers asked that they end.
+
+    It is written as in the index, and not as ``= 1``: with that, SQLite does not use it.
+    """
+    return literal_column("jobs.cancel_requested")

@@ -1,18 +1,20 @@
 """Sweeping: what is unpublished, overdue or lost by the broker is found."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from penstock_shared.broker import Wakeup
-from penstock_shared.ledger import budgeting
+from penstock_shared.ledger import accepting, budgeting
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Duty, Job, is_in
 from penstock_shared.words import JobState
 
-_SWEEP = "sweep"
+_SWEEP: Final = "sweep"
+_PAGE: Final = 1_000
 
 
 def take_duty(database: Database, holder: str, *, now_ms: int, until_ms: int) -> bool:
@@ -75,18 +77,26 @@ def published_at(database: Database, job_ids: Sequence[str]) -> list[int]:
         return [moment for moment in connection.scalars(query) if moment is not None]
 
 
-def expire_overdue(database: Database, now_ms: int) -> int:
-    """End queued jobs whose deadline passed; returns how many."""
+def expire_overdue(database: Database, now_ms: int, *, limit: int = _PAGE) -> int:
+    """End up to so many queued jobs whose deadline passed; returns how many."""
+    overdue = (
+        select(Job.id)
+        .where(is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    expired: list[Any] = []
     with database.write() as connection:
-        expired = connection.execute(
-            update(Job)
-            .where(is_in(JobState.QUEUED), Job.deadline_ms <= now_ms)
-            .values(
-                state=JobState.EXPIRED.value,
-                finished_ms=now_ms,
-                error="the deadline passed before a worker was free",
+        for some in accepting.chunks(connection.scalars(overdue).all()):
+            expired += connection.execute(
+                update(Job)
+                .where(Job.id.in_(some))
+                .values(
+                    state=JobState.EXPIRED.value,
+                    finished_ms=now_ms,
+                    error="the deadline passed before a worker was free",
+                )
+                .returning(*budgeting.RESERVED)
             )
-            .returning(*budgeting.RESERVED)
-        ).all()
         budgeting.release_all(connection, expired)
     return len(expired)

@@ -2,19 +2,29 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from penstock_shared.errors import BrokerUnavailable
-from penstock_shared.ledger import sweeping
+from penstock_shared.ledger import settling, sweeping
+from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.schema import Job
 from penstock_shared.stack.redis_server import RedisServer
-from penstock_shared.words import JobState
+from penstock_shared.words import BatchState, JobState
 from penstock_workers import sweeper as sweeper_module
-from tests.examples import LEASE, NOW, accept_some, claim_some, rows, state_of
+from tests.batches import plain_batch, take
+from tests.examples import (
+    ACCOUNT,
+    LEASE,
+    NOW,
+    accept_some,
+    claim_some,
+    open_books,
+    rows,
+    state_of,
+    succeeded,
+)
 from tests.integration.sweeper.conftest import Yard
-from tests.rig import BOUND_S, eventually
+from tests.rig import BOUND_S, eventually, statements
 
 LATER = NOW + 3_600_000
 
@@ -117,8 +127,7 @@ def test_a_redis_that_is_away_leaves_the_outbox_as_it_is(
     lost, *_ = ids = accept_some(own_yard.database, 3)
     claim_some(own_yard.database, [lost])
     own_redis.child.stop(BOUND_S)
-    with pytest.raises(BrokerUnavailable):
-        own_yard.sweep(LATER)
+    assert own_yard.sweep(LATER) == 0
     waiting = sweeping.outbox(own_yard.database, now_ms=LATER, older_than_ms=0, limit=10)
     assert {wakeup.job_id for wakeup in waiting} == set(ids)
     own_redis.start()
@@ -131,25 +140,51 @@ def test_the_thread_outlives_an_outage_of_redis_and_ends_when_told(
 ) -> None:
     ids = accept_some(own_yard.database, 3)
     own_yard.clock.now = LATER
-    refusals: list[BrokerUnavailable] = []
+    sweeps: list[int] = []
     sweep: Callable[[], int] = own_yard.sweeper.sweep
-
-    def noting() -> Any:
-        try:
-            return sweep()
-        except BrokerUnavailable as error:
-            refusals.append(error)
-            raise
-
-    monkeypatch.setattr(own_yard.sweeper, "sweep", noting)
+    monkeypatch.setattr(own_yard.sweeper, "sweep", lambda: sweeps.append(sweep()))
     own_redis.child.stop(BOUND_S)
     thread = threading.Thread(target=own_yard.sweeper.run)
     thread.start()
     try:
-        eventually(lambda: len(refusals) > 1)
+        eventually(lambda: len(sweeps) > 1)
         own_redis.start()
         eventually(lambda: sorted(own_yard.waiting()) == sorted(ids))
     finally:
         own_yard.sweeper.stop()
         thread.join(BOUND_S)
     assert not thread.is_alive()
+
+
+def test_overdue_jobs_are_ended_in_pages_all_of_them_in_one_sweep(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper_module, "_PAGE", 2)
+    ids = accept_some(yard.database, 5, deadline_ms=NOW + 3_000)
+    with statements(yard.database) as seen:
+        yard.sweep(NOW + 3_000)
+    assert {state_of(yard.database, job_id) for job_id in ids} == {JobState.EXPIRED}
+    assert sum(statement.startswith("UPDATE jobs SET state") for statement in seen) == 3
+
+
+def test_documents_and_batches_do_not_wait_for_a_redis_that_is_away(
+    own_yard: Yard, own_redis: RedisServer
+) -> None:
+    open_books(own_yard.database)
+    batch = plain_batch(own_yard.database, 1)
+    [claim] = take(own_yard.database)
+    settling.settle(own_yard.database, ACCOUNT, [succeeded(claim)], NOW)
+    accept_some(own_yard.database)
+    own_redis.child.stop(BOUND_S)
+    own_yard.sweep(LATER)
+    assert records.get(own_yard.database, batch.id).state is BatchState.COMPLETED
+
+
+def test_a_step_that_fails_is_named_and_the_others_are_done(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    [waiting] = accept_some(yard.database)
+    monkeypatch.setattr(sweeping, "expire_overdue", None)  # it cannot be called
+    assert yard.sweep(LATER) == 1
+    assert yard.waiting() == [waiting]
+    assert "expiring overdue jobs" in caplog.text

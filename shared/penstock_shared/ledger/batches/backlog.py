@@ -5,10 +5,12 @@ in front of those who wait for an answer. A line that was lost with its worker c
 message, like any other job.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from penstock_shared import money
 from penstock_shared.ledger import claiming
@@ -17,9 +19,9 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Batch, Job, is_in
 from penstock_shared.words import BatchState, JobState
 
-_HOPS: Final = 16  # over groups of lines whose first one still runs
 _FIRST: Final = 8  # lines of which the price is learned, when money is limited
 _WAITS: Final = (is_in(JobState.QUEUED), Job.backlog_rank.is_not(None))
+_IS_FIRST: Final = Job.batch_line == Job.backlog_rank
 
 
 class _Purse(NamedTuple):
@@ -27,6 +29,13 @@ class _Purse(NamedTuple):
     max_cost_pusd: int | None
     spent_pusd: int
     succeeded: int
+
+
+class _Group(NamedTuple):
+    """Lines with one prefix of which some can be claimed: all that wait, or only the first."""
+
+    rank: int
+    is_cold: bool
 
 
 def claim(
@@ -46,6 +55,8 @@ def claim(
     with database.write() as connection:
         for number, purse in enumerate(_read(connection, waiting[turn:] + waiting[:turn])):
             share = -(-(limit - len(claims)) // (len(waiting) - number))
+            if share <= 0:
+                break
             affordable = _affordable(connection, purse, share)
             if affordable > 0:
                 ids = _next_lines(connection, purse.id, tier, affordable)
@@ -66,30 +77,33 @@ def _running_with_lines(database: Database, tier: str) -> list[str]:
 
 
 def _read(connection: Connection, batch_ids: Sequence[str]) -> list[_Purse]:
-    """Those of the batches that still run, in the order given."""
+    """Those of the batches that still run, in the order given.
+
+    Where money is limited nobody else claims until the commit, so that workers do not spend the
+    same money; rows are locked in the order of their ids, as by those who settle.
+    """
+    these = (Batch.id.in_(batch_ids), Batch.state == BatchState.RUNNING.value)
+    limited = select(Batch.id).where(*these, Batch.max_cost_pusd.is_not(None)).order_by(Batch.id)
+    connection.execute(limited.with_for_update(key_share=True))
     columns = (Batch.id, Batch.max_cost_pusd, Batch.spent_pusd, Batch.succeeded)
-    rows = connection.execute(
-        select(*columns).where(Batch.id.in_(batch_ids), Batch.state == BatchState.RUNNING.value)
-    )
-    found = {row.id: _Purse(*row) for row in rows}
+    found = {row.id: _Purse(*row) for row in connection.execute(select(*columns).where(*these))}
     return [found[batch_id] for batch_id in batch_ids if batch_id in found]
 
 
 def _affordable(connection: Connection, purse: _Purse, wanted: int) -> int:
     """How many more lines the money is enough for, at the mean price of those that succeeded.
 
-    When it is not enough for one more and none runs, the batch is paused.
+    When it is not enough for one more and none is under way, the batch is paused.
     """
     if purse.max_cost_pusd is None:
         return wanted
-    running = connection.scalar(
-        select(func.count()).where(is_in(JobState.RUNNING), Job.batch_id == purse.id)
-    )
     left_pusd = purse.max_cost_pusd - purse.spent_pusd
     mean_pusd = max(1, -(-purse.spent_pusd // max(1, purse.succeeded)))
-    most = left_pusd // mean_pusd if purse.succeeded else _FIRST
-    affordable = min(wanted, most - (running or 0)) if left_pusd > 0 else 0
-    if affordable <= 0 and not running:
+    most = max(0, left_pusd // mean_pusd if purse.succeeded else _FIRST)
+    under_way = _count_under_way(connection, purse.id)
+    if left_pusd > 0 and most > under_way:
+        return min(wanted, most - under_way)
+    if not under_way:
         limit = money.usd_text(money.to_usd(purse.max_cost_pusd))
         connection.execute(
             update(Batch)
@@ -99,43 +113,79 @@ def _affordable(connection: Connection, purse: _Purse, wanted: int) -> int:
                 stopped_by=f"its max cost of {limit} USD is reached",
             )
         )
-    return affordable
+    return 0
+
+
+def _count_under_way(connection: Connection, batch_id: str) -> int:
+    """Lines that left the backlog and have not ended: they run, or come back by message."""
+    query = select(func.count()).where(
+        Job.batch_id == batch_id, Job.backlog_rank.is_(None), Job.finished_ms.is_(None)
+    )
+    return connection.scalar(query) or 0
 
 
 def _next_lines(connection: Connection, batch_id: str, tier: str, count: int) -> list[str]:
     """Ids of the next lines in the order of the backlog, without those whose prefix is cold."""
     found: list[str] = []
     after = -1
-    for _ in range(_HOPS):
-        rows = connection.execute(
-            select(Job.id, Job.batch_line, Job.backlog_rank)
-            .where(Job.batch_id == batch_id, Job.tier == tier, *_WAITS)
-            .where(Job.backlog_rank > after)
-            .order_by(Job.backlog_rank, Job.batch_line)
-            .limit(count - len(found))
-            .with_for_update(skip_locked=True)
-        ).all()
-        cold = _cold(connection, batch_id, rows)
-        found += [row.id for row in rows if _is_first(row) or row.backlog_rank not in cold]
-        if not rows or len(found) == count:
+    while len(found) < count:
+        wanted = count - len(found)
+        groups = _groups(connection, batch_id, tier, after=after, limit=wanted)
+        found += _lines_of(connection, batch_id, tier, groups, wanted)
+        if len(groups) < wanted:
             break
-        after = rows[-1].backlog_rank
+        after = groups[-1].rank  # what others claim at this moment was left out
     return found
 
 
-def _is_first(row: Any) -> bool:
-    return bool(row.batch_line == row.backlog_rank)
+def _groups(
+    connection: Connection, batch_id: str, tier: str, *, after: int, limit: int
+) -> list[_Group]:
+    """The next groups of which lines can be claimed.
 
+    It goes from group to group, so that a million lines behind a cold one cost nothing; it passes
+    by no more groups than there are lines under way.
+    """
+    waits = (Job.batch_id == batch_id, Job.tier == tier, *_WAITS)
 
-def _cold(connection: Connection, batch_id: str, rows: Sequence[Any]) -> Collection[int]:
-    """Which groups' first lines have not ended."""
-    followed = {row.backlog_rank for row in rows if not _is_first(row)}
-    if not followed:
-        return ()
-    return set(
-        connection.scalars(
-            select(Job.batch_line)
-            .where(Job.batch_id == batch_id, Job.batch_line.in_(followed))
-            .where(Job.finished_ms.is_(None))
-        )
+    def next_after(rank: Any) -> ColumnElement[int]:
+        return (
+            select(func.min(Job.backlog_rank)).where(*waits, Job.backlog_rank > rank)
+        ).scalar_subquery()
+
+    walk = select(next_after(after).label("rank")).cte("walk", recursive=True)
+    walk = walk.union_all(select(next_after(walk.c.rank)).where(walk.c.rank.is_not(None)))
+    first = aliased(Job)
+    is_its_first = (first.batch_id == batch_id, first.batch_line == walk.c.rank)
+    is_cold = exists().where(*is_its_first, first.finished_ms.is_(None))
+    first_waits = exists().where(*is_its_first, first.backlog_rank == walk.c.rank)
+    query = (
+        select(walk.c.rank, is_cold.label("is_cold"))
+        .where(walk.c.rank.is_not(None), ~is_cold | first_waits)
+        .limit(limit)
     )
+    return sorted(_Group(row.rank, bool(row.is_cold)) for row in connection.execute(query))
+
+
+def _lines_of(
+    connection: Connection, batch_id: str, tier: str, groups: Sequence[_Group], count: int
+) -> list[str]:
+    """Lock up to so many lines of the groups, in their order, that nobody else has locked."""
+    query = (
+        select(Job.id)
+        .where(Job.batch_id == batch_id, Job.tier == tier, *_WAITS)
+        .order_by(Job.backlog_rank, Job.batch_line)
+        .with_for_update(skip_locked=True)
+    )
+    found: list[str] = []
+    for are_cold, some in groupby(groups, key=lambda group: group.is_cold):
+        ranks = [group.rank for group in some]
+        parts = (
+            [query.where(Job.backlog_rank.in_(ranks), Job.batch_line.in_(ranks), _IS_FIRST)]
+            if are_cold
+            else [query.where(Job.backlog_rank == rank) for rank in ranks]
+        )
+        for part in parts:
+            if len(found) < count:
+                found += connection.scalars(part.limit(count - len(found)))
+    return found

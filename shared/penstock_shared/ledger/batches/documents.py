@@ -4,12 +4,13 @@ Its prompt is a Jinja2 template over ``parts``, the answers of those lines in th
 ``document``, their common name.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, tuple_, update
 
-from penstock_shared.errors import BudgetExceeded, InvalidRequest, PenstockError
+from penstock_shared.errors import BudgetExceeded, InvalidRequest, PenstockError, Unavailable
 from penstock_shared.ledger import accepting
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches.entering import Refusal, enter, refuse
@@ -22,6 +23,7 @@ from penstock_shared.settings import Settings
 from penstock_shared.templates import ENVIRONMENT, TEMPLATE_ERRORS
 from penstock_shared.words import BatchState, JobState
 
+log = logging.getLogger(__name__)
 PARTS_FAILED: Final = "parts_failed"
 _WAITING: Final = "waiting"
 _FAILED: Final = "failed"
@@ -67,18 +69,28 @@ def promote(
 ) -> int:
     """Make jobs of the documents whose parts have all ended, of one batch or all that run.
 
-    A document of which a part has no answer is refused. Returns how many waited no more.
+    A document of which a part has no answer is refused, and so is one whose prompt cannot be filled
+    or served. When a budget has no room for one, those of its batch wait until the next call.
+    Returns how many waited no more.
     """
     done = 0
     estimator = Estimator(settings, database)
-    while ready := _ready(database, batch_id):
-        ended = [
-            _end_wait(database, estimator, waiting, _draft(waiting, settings), now_ms)
-            for waiting in ready
-        ]
-        done += sum(ended)
-        if not all(ended):
-            break  # it is somebody else's turn, or nobody's
+    after = ("", 0)
+    without_money: set[str] = set()
+    while ready := _ready(database, batch_id, after=after, leave_out=without_money):
+        for waiting in ready:
+            if waiting.batch_id in without_money:
+                continue
+            try:
+                done += _end_wait(database, estimator, waiting, _draft(waiting, settings), now_ms)
+            except BudgetExceeded:
+                without_money.add(waiting.batch_id)  # until the next call
+            except Unavailable:
+                raise
+            except Exception:
+                line = waiting.document.line
+                log.exception("line %d of batch %s cannot be made yet", line, waiting.batch_id)
+        after = (ready[-1].batch_id, ready[-1].document.line)
     return done
 
 
@@ -115,8 +127,14 @@ def _waits_in(batch_id: str) -> tuple[ColumnElement[bool], ...]:
     return (BatchDocument.batch_id == batch_id, is_waiting())
 
 
-def _ready(database: Database, batch_id: str | None) -> list[_Waiting]:
-    """The first documents that wait for nothing more."""
+def _ready(
+    database: Database,
+    batch_id: str | None,
+    *,
+    after: tuple[str, int],
+    leave_out: Collection[str],
+) -> list[_Waiting]:
+    """The next documents that wait for nothing more, by batch and line, without some batches."""
     part = (
         Job.batch_id == BatchDocument.batch_id,
         Job.batch_line.between(BatchDocument.first_line, BatchDocument.last_line),
@@ -126,6 +144,8 @@ def _ready(database: Database, batch_id: str | None) -> list[_Waiting]:
         .join(Batch, Batch.id == BatchDocument.batch_id)
         .where(Batch.state == BatchState.RUNNING.value, is_waiting())
         .where(~exists().where(*part, Job.finished_ms.is_(None)))
+        .where(tuple_(BatchDocument.batch_id, BatchDocument.line) > after)
+        .where(BatchDocument.batch_id.not_in(leave_out))
         .order_by(BatchDocument.batch_id, BatchDocument.line)
         .limit(_PAGE)
     )
@@ -176,27 +196,25 @@ def _filled(document: Document, answers: Iterable[str | None]) -> Request:
     except TEMPLATE_ERRORS as error:
         raise InvalidRequest(f"the reduce prompt cannot be filled: {error}") from None
     filled = template.model_copy(update={"content": text})
-    fields = document.request.model_dump(exclude={"messages"})
-    return Request.model_validate({**fields, "messages": [*before, filled]})
+    fields = document.request.model_dump(exclude={"messages", "sampling"})
+    sampling = document.request.sampling.model_dump()
+    return Request.build([*before, filled], **fields, **sampling)
 
 
 def _end_wait(
     database: Database, estimator: Estimator, ready: _Waiting, outcome: Draft | Refusal, now_ms: int
 ) -> bool:
-    """Let a document wait no more; False when somebody else did it, or no money is left for it."""
+    """Let a document wait no more; False when somebody else did it. Raises BudgetExceeded."""
     where = (*_waits_in(ready.batch_id), BatchDocument.line == ready.document.line)
-    with database.write() as connection:
-        if isinstance(outcome, Refusal):
+    if isinstance(outcome, Refusal):
+        with database.write() as connection:
             refused = connection.execute(update(BatchDocument).where(*where).values(state=_FAILED))
             if refused.rowcount:
                 refuse(connection, ready.batch_id, [outcome])
             return bool(refused.rowcount)
     drafts = estimator.with_holds([outcome], now_ms)
-    try:
-        with database.write() as connection:
-            entered = connection.execute(delete(BatchDocument).where(*where))
-            if entered.rowcount:
-                enter(connection, drafts, is_sqlite=database.is_sqlite, now_ms=now_ms)
-            return bool(entered.rowcount)
-    except BudgetExceeded:
-        return False
+    with database.write() as connection:
+        entered = connection.execute(delete(BatchDocument).where(*where))
+        if entered.rowcount:
+            enter(connection, drafts, is_sqlite=database.is_sqlite, now_ms=now_ms)
+        return bool(entered.rowcount)

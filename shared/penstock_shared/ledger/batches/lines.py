@@ -5,14 +5,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
+from penstock_shared.errors import BatchStopped
 from penstock_shared.ledger import budgeting, reading
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.batches import documents
 from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Batch, BatchDocument, BatchRefusal, Job, JobResult
+from penstock_shared.ledger.schema import Batch, BatchDocument, BatchRefusal, Job
 from penstock_shared.result import Result
-from penstock_shared.words import BatchState, JobState, Source
+from penstock_shared.words import BatchState, JobState
 
 _PAGE: Final = 1_000
 _FAILED: Final = (JobState.FAILED, JobState.DEAD, JobState.EXPIRED)
@@ -50,14 +51,6 @@ class Counts(NamedTuple):
         return self.succeeded + self.without_answer
 
 
-class Work(NamedTuple):
-    """What was done for the lines that succeeded."""
-
-    cached: int = 0  # lines
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
 class Ended(NamedTuple):
     """A line that has ended, at a moment in milliseconds since 1970."""
 
@@ -85,22 +78,6 @@ def count(database: Database, batch_id: str) -> Counts:
             invalid=connection.scalar(refused) or 0,
             waiting=connection.scalar(waiting) or 0,
         )
-
-
-def work(database: Database, batch_id: str) -> Work:
-    """Sums over the results of a batch, which takes some seconds for a million."""
-    is_cached = func.count().filter(JobResult.source != Source.ENGINE.value)
-    query = (
-        select(
-            is_cached,
-            func.coalesce(func.sum(JobResult.prompt_tokens), 0),
-            func.coalesce(func.sum(JobResult.completion_tokens), 0),
-        )
-        .join(Job, Job.id == JobResult.job_id)
-        .where(Job.batch_id == batch_id)
-    )
-    with database.read() as connection:
-        return Work(*(int(value) for value in connection.execute(query).one()))
 
 
 def ended(database: Database, batch_id: str, *, since: Ended, limit: int = _PAGE) -> list[Ended]:
@@ -189,31 +166,36 @@ def refusals(
 
 
 def retry_failed(database: Database, batch_id: str) -> int:
-    """Put failed, dead and expired lines back into the backlog; the batch runs again.
+    """Put failed, dead and expired lines back into the backlog; a completed batch runs again.
 
-    So do documents whose parts had failed. Returns how many lines. They have all their attempts
-    again, and no deadline if that was the reason.
-    Under budgets they reserve what they had, in the period in which they were loaded.
+    So do documents whose parts had failed, once these are back. Returns how many lines, each
+    counted once. They have all their attempts again, and no deadline if that was the reason.
+    A paused batch stays paused. Under budgets lines reserve what they had, in the period in which
+    they were loaded. Raises BatchStopped when the batch is cancelled.
     """
+    retried = last = 0
+    while some := _failed(database, batch_id, after=last):
+        retried += _retry(database, batch_id, [job_id for job_id, _ in some])
+        last = some[-1][1]
     with database.write() as connection:
-        retried = documents.wait_again(connection, batch_id)
-        if retried:
+        _may_go_on(connection, batch_id)
+        waiting = documents.wait_again(connection, batch_id)
+        if waiting:
             _run_again(connection, batch_id)
-    while some := _failed(database, batch_id):
-        retried += _retry(database, batch_id, some)
-    return retried
+    return retried + waiting
 
 
-def _failed(database: Database, batch_id: str) -> Sequence[str]:
+def _failed(database: Database, batch_id: str, *, after: int) -> Sequence[tuple[str, int]]:
+    """Ids and numbers of the next lines to retry, in the order of their numbers."""
     query = (
-        select(Job.id)
-        .where(Job.batch_id == batch_id, Job.finished_ms.is_not(None))
+        select(Job.id, Job.batch_line)
+        .where(Job.batch_id == batch_id, Job.batch_line > after, Job.finished_ms.is_not(None))
         .where(Job.state.in_([state.value for state in _FAILED]))
         .order_by(Job.batch_line)
         .limit(_PAGE)
     )
     with database.read() as connection:
-        return list(connection.scalars(query))
+        return [(row.id, row.batch_line) for row in connection.execute(query)]
 
 
 def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
@@ -225,11 +207,13 @@ def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
         "published_ms": None,
         "not_before_ms": None,
         "deadline_ms": None,
+        "cancel_requested": False,
         "finished_ms": None,
         "error": None,
         "backlog_rank": Job.batch_line,
     }
     with database.write() as connection:
+        _may_go_on(connection, batch_id)
         rows = connection.execute(
             update(Job)
             .where(Job.id.in_(job_ids), Job.state.in_([state.value for state in _FAILED]))
@@ -241,9 +225,18 @@ def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
     return len(rows)
 
 
+def _may_go_on(connection: Connection, batch_id: str) -> None:
+    """Refuse a batch that was cancelled, and let nobody cancel it before the commit."""
+    state = select(Batch.state).where(Batch.id == batch_id).with_for_update(key_share=True)
+    if connection.scalar(state) == BatchState.CANCELLED.value:
+        raise BatchStopped(
+            f"batch {batch_id} is cancelled and does not go on; run its input with another OUT"
+        )
+
+
 def _run_again(connection: Connection, batch_id: str) -> None:
     connection.execute(
         update(Batch)
-        .where(Batch.id == batch_id)
-        .values(state=BatchState.RUNNING.value, finished_ms=None, stopped_by=None)
+        .where(Batch.id == batch_id, Batch.state == BatchState.COMPLETED.value)
+        .values(state=BatchState.RUNNING.value, finished_ms=None)
     )
