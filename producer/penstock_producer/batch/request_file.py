@@ -14,6 +14,7 @@ from penstock_producer.batch.reading import (
     routed,
     without_duplicates,
 )
+from penstock_producer.batch.reading.stamp import Stamp
 from penstock_shared.errors import PenstockError
 from penstock_shared.request import Request
 from penstock_shared.settings import Settings
@@ -43,6 +44,7 @@ class RequestFile:
     def __init__(self, path: Path, label: str, settings: Settings) -> None:
         self.path = path
         self.label = label
+        self.stamp = Stamp(path)
         self._settings = settings
         self._read_bytes = 0
 

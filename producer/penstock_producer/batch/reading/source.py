@@ -19,6 +19,7 @@ from penstock_producer.batch.reading.openai_file import OpenAIFile
 from penstock_producer.batch.reading.options import Format, ReadOptions
 from penstock_producer.batch.reading.parquet_rows import ParquetRows
 from penstock_producer.batch.reading.seen import without_duplicates
+from penstock_producer.batch.reading.stamp import Stamp
 from penstock_producer.batch.reading.table import Table
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.settings import Settings
@@ -51,11 +52,18 @@ class Source:
     """
 
     def __init__(
-        self, kind: Format, label: str, content: _Content, spool: Path, options: ReadOptions
+        self,
+        kind: Format,
+        label: str,
+        content: _Content,
+        spool: Path,
+        options: ReadOptions,
+        stamp: Stamp,
     ) -> None:
         self.kind: str = kind
         self.options: ReadOptions | None = options
         self.label = label
+        self.stamp = stamp
         self.columns: Sequence[str] | None = content.columns
         self._content = content
         self._spool = spool
@@ -73,9 +81,10 @@ class Source:
         place, label = Path(path), path
         if path == _STANDARD_INPUT:
             place, label = _copied(spool), "standard input"
+        stamp = Stamp(place)
         kind = kind_of(place, label, options.format)
         content = _content(kind, place, label, options, settings)
-        return cls(kind, label, content, spool, options)
+        return cls(kind, label, content, spool, options, stamp)
 
     @property
     def endpoint(self) -> str:
