@@ -28,6 +28,7 @@ from penstock_shared.ledger.batches import measuring, overview, records
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
+from penstock_shared.words import BatchState
 
 SUBMITTED: Final = "submit:"  # begins what stands in the place of an output file
 _SEARCHED: Final = 100
@@ -85,6 +86,9 @@ def load(plan: Plan) -> None:
             print_json({"batch_id": record.id, "total": record.total})
         else:
             sys.stdout.write(record.id + "\n")
+        if record.is_loaded and record.state is BatchState.PAUSED:
+            why = record.stopped_by or BY_OPERATOR
+            err.print(f"paused: {why}; to go on: penstock batch resume {record.id}", markup=False)
         if not record.is_loaded:
             raise BatchStopped(
                 f"batch {record.id} is paused: {record.stopped_by or BY_OPERATOR}; "
