@@ -103,7 +103,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Free the connections; batches go on, and the same call finds them again."""
+        """Free the connections; batches with ``name`` or ``out`` go on with the same call.
+
+        One without either that is not all loaded is cancelled: nobody could load the rest.
+        """
         for batch in self._batches:
             batch.close()
         self._waiter.close()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from penstock_producer.cli.main import run
-from penstock_shared.ledger.batches import records
+from penstock_shared.ledger.batches import loading, records
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
@@ -379,6 +379,23 @@ def test_cancelled_lines_are_counted_and_the_rest_stays(
     refused = penstock("retry-failed", batch_id)
     assert refused.status == 80
     assert "run its input with another OUT" in refused.err
+
+
+def test_submit_loads_a_batch_that_was_paused_meanwhile_and_says_so(
+    penstock: Penstock, ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions(tmp_path / "in.jsonl", 100)
+    load = loading.load
+
+    def load_and_pause(*arguments: Any, **more: Any) -> None:
+        load(*arguments, **more)
+        records.pause(ledger, records.newest(ledger)[0].id, "by an operator")
+
+    monkeypatch.setattr(loading, "load", load_and_pause)
+    done = penstock("submit", "in.jsonl")
+    [record] = records.newest(ledger)
+    assert (done.status, done.out.strip(), record.loaded) == (0, record.id, 100)
+    assert "paused: by an operator" in done.err
 
 
 def test_failed_lines_can_be_tried_again(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock_producer.batch import following
 from penstock_producer.batch.following import Follower
 from penstock_producer.batch.line_set import LineSet
 from penstock_shared import clock
@@ -10,7 +11,7 @@ from penstock_shared.ledger.batches.entering import Refusal
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from tests.batches import BATCH, a_loaded_batch, take
-from tests.examples import ACCOUNT, NOW, Clock, succeeded
+from tests.examples import ACCOUNT, NOW, Clock, an_answer, succeeded
 
 
 def seen(follower: Follower) -> list[int]:
@@ -57,3 +58,15 @@ def test_known_lines_are_not_read_again(database: Database) -> None:
     known.add(2)
     assert sorted(seen(Follower(database, BATCH, known))) == [1, 3]
     assert list(known) == [1, 2, 3]
+
+
+def test_long_results_are_read_a_few_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_RESULT_CHARS", 100)
+    a_loaded_batch(database, range(1, 41))
+    for claim in take(database):
+        answer = an_answer("x" * 30)
+        settling.settle(database, ACCOUNT, [succeeded(claim, answer=answer)], clock.now_ms())
+    pages = list(Follower(database, BATCH, LineSet()).poll())
+    assert [len(page) for page in pages] == [10, *[3] * 10]

@@ -1,19 +1,22 @@
 """Batches from a program, sync and async."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock_producer import AsyncClient, Client, InvalidRequest, Request, Settings
 from penstock_shared.errors import BatchNotFound, InvalidBatch
+from penstock_shared.ledger.batches import loading, records
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Job
 from penstock_shared.words import BatchState
 from tests.batch_files import a_batch_file, objects
 from tests.batch_worker import BatchWorker
-from tests.examples import rows
+from tests.examples import rows, succeeded
 
 
 @pytest.fixture
@@ -102,3 +105,49 @@ def test_the_same_with_await(settings: Settings, database: Database) -> None:
     with BatchWorker(database):
         texts = asyncio.run(main())
     assert sorted(texts) == [f"WHAT IS {number}?" for number in range(5)]
+
+
+def test_what_nobody_could_load_any_more_is_cancelled_when_its_client_closes(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, begun = loading.load, threading.Event()
+    closing: dict[str, Client] = {}
+
+    def load_and_stop(*arguments: Any, **more: Any) -> None:
+        load(*arguments, **more)
+        assert begun.wait(60)
+        closing["client"]._batches[-1]._stop.set()  # as close does, while a group enters
+
+    monkeypatch.setattr(loading, "load", load_and_stop)
+    states = []
+    for arguments in ({}, {"name": "nightly"}):
+        begun.clear()
+        with Client(settings) as client:
+            closing["client"] = client
+            batch = client.batch([f"What is {n}?" for n in range(100)], **arguments)
+            begun.set()
+            batch.wait(60)
+        record = records.get(database, batch.id)
+        assert record.loaded == 64
+        states.append(record.state)
+    assert states == [BatchState.CANCELLED, BatchState.RUNNING]
+
+
+@pytest.mark.parametrize("amount", ["abc", -1, 0, float("nan"), "inf"])
+def test_a_limit_that_is_no_amount_is_refused(client: Client, amount: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"max_cost_usd: .* is no amount above 0"):
+        client.batch(["What?"], max_cost_usd=amount)
+
+
+def test_failed_lines_run_again_and_a_paused_batch_gets_more_money(
+    client: Client, database: Database
+) -> None:
+    batch = client.batch(["fail", "What?"], name="nightly", max_cost_usd="0.5")
+    batch.wait(60)
+    assert BatchWorker(database).serve() == 2
+    assert batch.retry_failed() == 1
+    batch.pause()
+    record = batch.resume(max_cost_usd="2.5")
+    assert (record.state, record.max_cost_pusd) == (BatchState.RUNNING, 2_500_000_000_000)
+    assert BatchWorker(database, answering=succeeded).serve() == 1
+    assert batch.counts().succeeded == 2

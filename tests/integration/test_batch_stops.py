@@ -1,23 +1,21 @@
 """Whatever stops a batch, what is done stays, and the same command goes on."""
 
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from penstock_producer.batch.loading import Loader
 from penstock_producer.batch.preparing import prepare
-from penstock_producer.batch.running import BatchRun, RunOptions
+from penstock_producer.batch.running import BatchRun
 from penstock_producer.batch.watching import Progress
 from penstock_shared import clock
 from penstock_shared.budgets import Budget
-from penstock_shared.errors import InvalidBatch, LedgerUnavailable
+from penstock_shared.errors import LedgerUnavailable
 from penstock_shared.ledger.batches import lines, loading, records
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Job
+from penstock_shared.ledger.schema import Attempt
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState
 from tests.batch_files import (
@@ -32,8 +30,6 @@ from tests.batch_files import (
 )
 from tests.batch_worker import COST_PUSD, BatchWorker
 from tests.examples import rows
-
-BOUND_S = 60.0
 
 
 @pytest.fixture
@@ -147,31 +143,3 @@ def test_an_interrupted_command_leaves_what_is_done_and_the_same_one_goes_on(
     with BatchWorker(database):
         summary = run_batch(settings, database, source, options_in(tmp_path))
     assert custom_ids(tmp_path / "out.jsonl") == {f"line-{n}": 1 for n in range(1, 51)}
-
-
-def test_an_input_that_changed_while_it_was_loaded_is_noticed(
-    settings: Settings, database: Database, tmp_path: Path
-) -> None:
-    path = a_batch_file(tmp_path / "in.jsonl", questions(20))
-    source = source_of(path, settings)
-    run = start(settings, database, source, options_in(tmp_path))
-    a_batch_file(path, questions(10))
-    with pytest.raises(InvalidBatch, match="input_modified"):
-        run.run()
-
-
-def test_a_loader_goes_on_where_another_was_killed(
-    settings: Settings, database: Database, tmp_path: Path
-) -> None:
-    path = a_batch_file(tmp_path / "in.jsonl", questions(100))
-    path.write_text("\n" + path.read_text())
-    source = source_of(path, settings)
-    preparation = prepare(source, settings)
-    record = start(settings, database, source, RunOptions()).load()
-    assert (record.loaded, record.is_loaded) == (100, True)
-    never = threading.Event()
-    loader = Loader(settings, database, source, record, preparation.duplicates, never)
-    begun = time.monotonic()
-    loader.run()
-    assert time.monotonic() - begun < BOUND_S
-    assert len(rows(database, Job)) == 100

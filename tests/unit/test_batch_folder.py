@@ -209,7 +209,8 @@ def test_the_digest_is_of_names_and_contents(folder: Path) -> None:
     (folder / "b.TXT").rename(folder / "c.txt")
     renamed = opened(folder).digest()
     (folder / "c.txt").write_text("Ngắn quá.")
-    assert len({digest, renamed, opened(folder).digest()}) == 3
+    digests = {digest, renamed, opened(folder).digest(), opened(folder, chunk_tokens=9).digest()}
+    assert len(digests) == 4
 
 
 def test_a_folder_is_walked_in_the_order_of_whole_paths(tmp_path: Path) -> None:
@@ -259,3 +260,13 @@ def test_a_reduce_prompt_gives_each_document_a_line_after_its_chunks(folder: Pat
 def test_a_reduce_prompt_that_is_no_template_is_refused_at_once(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="the reduce prompt, line 1"):
         opened(folder, reduce_prompt="{% if %}")
+
+
+def test_what_cuts_otherwise_is_another_input() -> None:
+    ways = {
+        _chunker().identity,
+        _chunker(chunk_tokens=21).identity,
+        _chunker("somebody/unknown-model").identity,
+    }
+    assert len(ways) == 3
+    assert _chunker().identity in ways

@@ -19,9 +19,9 @@ def a_progress(**changes: Any) -> Progress:
     """Half of a thousand lines are done."""
     values: dict[str, Any] = {
         "total": 1_000, "loaded": 1_000, "queued": 484, "running": 16, "succeeded": 490,
-        "failed": 10, "cached": 90, "prompt_tokens": 9_000, "completion_tokens": 4_000,
+        "failed": 10, "cached": 90,
         "cost_usd": Decimal("0.0123456"), "seconds": 50.0, "settled_here": 500,
-        "state": "running", "stopped_by": None,
+        "tokens_here": 4_000, "state": "running", "stopped_by": None,
     }  # fmt: skip
     return Progress(**{**values, **changes})
 

@@ -12,7 +12,9 @@ from penstock_shared.ledger.batches.lines import Ended
 from penstock_shared.ledger.database import Database
 
 _PAGE: Final = 1_000
-_RESULTS: Final = 100  # at once in memory, with their prompts
+_FEW: Final = 10  # results at once in memory, until it is known how long they are
+_RESULTS: Final = 100
+_RESULT_CHARS: Final = 4 * 1024 * 1024  # of all at once, about: a line of vectors may have one
 _SKEW_MS: Final = 2_000  # between the clocks of workers, and of commits that are under way
 _SLACK_MS: Final = 60_000
 _LOOK_BACK_S: Final = 10.0
@@ -41,6 +43,7 @@ class Follower:
         self._newest_ms = -1
         self._refused_upto = 0
         self._looked_back = seconds()
+        self._at_once = _FEW
 
     def poll(self) -> Iterator[list[EndedLine]]:
         """Lines that ended since the last poll. Raises LedgerUnavailable; poll again then."""
@@ -61,8 +64,11 @@ class Follower:
         while page := lines.ended(self._database, self._batch_id, since=since, limit=_PAGE):
             new = {ended.line: ended for ended in page if ended.line not in self._known}
             numbers = sorted(new)
-            for start in range(0, len(numbers), _RESULTS):
-                yield self._taken(self._results(numbers[start : start + _RESULTS], new))
+            while numbers:
+                some, numbers = numbers[: self._at_once], numbers[self._at_once :]
+                found = self._results(some, new)
+                self._at_once = _next_count(found, self._at_once)
+                yield self._taken(found)
             since = page[-1]
             self._newest_ms = max(self._newest_ms, since.finished_ms)
             if len(page) < _PAGE:
@@ -87,3 +93,10 @@ class Follower:
         for each in ended:
             self._known.add(each.line)
         return ended
+
+
+def _next_count(found: Sequence[EndedLine], count: int) -> int:
+    """How many results to read next, if they are as long as those that ``count`` gave."""
+    chars = sum(len(each.result.text or "") for each in found if each.result)
+    fitting = _RESULT_CHARS * max(1, len(found)) // max(1, chars)
+    return max(1, min(_RESULTS, 2 * count, fitting))

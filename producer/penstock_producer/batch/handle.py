@@ -1,6 +1,7 @@
 """A batch in a program's hands: its results as they come, and what can be done with it."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, Self
@@ -8,15 +9,18 @@ from typing import Final, Self
 from penstock_producer.batch.ended_line import EndedLine
 from penstock_producer.batch.following import Follower
 from penstock_producer.batch.line_set import LineSet
+from penstock_producer.batch.options import usd
+from penstock_producer.batch.pausing import is_at_rest
 from penstock_producer.batch.running import BatchRun, Summary
 from penstock_producer.batch.threads import Background
-from penstock_shared import clock
+from penstock_shared import clock, money
 from penstock_shared.errors import LedgerUnavailable, ResultTimeout
 from penstock_shared.ledger.batches import lines, records
 from penstock_shared.ledger.batches.lines import Counts
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
-from penstock_shared.words import BatchState
+
+log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
@@ -42,6 +46,7 @@ class BatchHandle:
         self._stop = threading.Event()
         self._summary: Summary | None = None
         self._run = run
+        self._is_torso = run is not None and not run.writes
         self._work = Background(self._go, "penstock-batch")
         if run is not None:
             self._work.start()
@@ -112,14 +117,29 @@ class BatchHandle:
         """Let no worker begin another line."""
         return records.pause(self._database, self.id, "it was paused by its program")
 
-    def resume(self) -> BatchRecord:
-        """Let workers go on."""
-        return records.resume(self._database, self.id)
+    def resume(self, max_cost_usd: object = None) -> BatchRecord:
+        """Let workers go on, up to a new limit of money if one is given."""
+        limit = None if max_cost_usd is None else money.from_usd(usd(max_cost_usd, "max_cost_usd"))
+        return records.resume(self._database, self.id, max_cost_pusd=limit)
+
+    def retry_failed(self) -> int:
+        """Give failed, dead and expired lines all their attempts again; how many there were."""
+        return lines.retry_failed(self._database, self.id)
 
     def close(self) -> None:
-        """Stop what this process does for the batch; its lines go on, and it can be resumed."""
+        """Stop what this process does for the batch; what is loaded goes on.
+
+        With ``name`` or ``out`` the same call loads the rest. Without them nobody could, so a batch
+        that is not all loaded is cancelled.
+        """
         self._stop.set()
         self._work.join()
+        if self._is_torso:
+            try:
+                if self.record().out is None:
+                    self.cancel()
+            except LedgerUnavailable as error:
+                log.warning("batch %s is not all loaded; cancel it: %s", self.id, error.message)
 
     def _go(self) -> None:
         if self._run is None:
@@ -128,7 +148,7 @@ class BatchHandle:
             if self._run.writes:
                 self._summary = self._run.run(stop=self._stop)
             else:
-                self._run.load(self._stop)
+                self._is_torso = not self._run.load(self._stop).is_loaded
         except LedgerUnavailable:
             if not self._stop.is_set():
                 raise
@@ -138,14 +158,9 @@ class BatchHandle:
 
     def _is_over(self, record: BatchRecord) -> bool:
         """Whether nothing more will end; the last lines may not have been seen."""
-        counts = self.counts()
         if self._stop.is_set():
             return True
-        if record.state is BatchState.PAUSED:
-            return not counts.running
-        if record.state is BatchState.CANCELLED and not self._work.is_running:
-            return not counts.running and not counts.queued
-        if counts.ended < record.total:
+        if not is_at_rest(record, self.counts(), is_loading=self._work.is_running):
             return False
         records.complete(self._database, clock.now_ms(), self.id)
         return True
@@ -188,9 +203,13 @@ class AsyncBatchHandle:
         """Let no worker begin another line."""
         return await asyncio.to_thread(self._handle.pause)
 
-    async def resume(self) -> BatchRecord:
-        """Let workers go on."""
-        return await asyncio.to_thread(self._handle.resume)
+    async def resume(self, max_cost_usd: object = None) -> BatchRecord:
+        """As BatchHandle.resume."""
+        return await asyncio.to_thread(self._handle.resume, max_cost_usd)
+
+    async def retry_failed(self) -> int:
+        """As BatchHandle.retry_failed."""
+        return await asyncio.to_thread(self._handle.retry_failed)
 
     async def close(self) -> None:
         """As BatchHandle.close."""

@@ -5,18 +5,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from penstock_producer.batch.reading import Line, ReadOptions
+from penstock_producer.batch.reading.stamp import Stamp
 
 
 class Input(Protocol):
     """An input that can be read as often as one likes, with the same lines each time.
 
     ``kind`` is openai, jsonl, csv, parquet or folder; ``options`` say how it is read. ``path`` is
-    where it lies; standard input is copied to a file.
+    where it lies; standard input is copied to a file. ``stamp`` is of the moment before anything
+    was read.
     """
 
     kind: str
     label: str
     path: Path
+    stamp: Stamp
     options: ReadOptions | None
 
     @property
@@ -37,7 +40,7 @@ class Input(Protocol):
         """Of a table: each row by its number, empty where it cannot be read."""
 
     def digest(self) -> str:
-        """SHA-256 of the content in hexadecimal digits."""
+        """SHA-256 of the content, and of how it is cut, in hexadecimal digits."""
 
     def position(self) -> float:
         """Share of the content that the newest reading has taken, 0 to 1."""

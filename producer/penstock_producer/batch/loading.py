@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.line_set import LineSet
 from penstock_producer.batch.outages import patiently
+from penstock_producer.batch.pausing import INPUT_CHANGED
 from penstock_producer.batch.prefixes import Prefixes
-from penstock_producer.batch.preparing import DUPLICATE
+from penstock_producer.batch.preparing import DUPLICATE, MODIFIED
 from penstock_producer.batch.reading import Line, LineError, Routed
 from penstock_shared import clock
-from penstock_shared.errors import BudgetExceeded, InvalidBatch
+from penstock_shared.errors import BatchBusy, BudgetExceeded, InvalidBatch
 from penstock_shared.ledger.accepting import Draft, Place
 from penstock_shared.ledger.batches import lines, loading, records
 from penstock_shared.ledger.batches.documents import Document
@@ -23,10 +24,12 @@ from penstock_shared.request import Request
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState
 
-_FIRST_GROUP: Final = 64  # workers start on these while the others are read
+# Workers start on the first group while the others are read. Each is twice the one before, because
+# a long commit keeps workers from claiming, and short ones take longer in all.
+_FIRST_GROUP: Final = 64
 _GROUP: Final = 1_000
 _GROUP_CHARS: Final = 8 * 1024 * 1024
-_PAUSE_S: Final = 1.0  # between looks at a paused batch, or at a budget without room
+_PAUSE_S: Final = 1.0  # between looks at a budget without room, or at another loader
 _CANCELLED: Final = LineError("batch_cancelled", "the batch was cancelled before this line began")
 _TWICE: Final = LineError(DUPLICATE, "an earlier line has this custom_id", "custom_id")
 
@@ -41,9 +44,9 @@ class _Group(NamedTuple):
 class Loader:
     """Brings the lines that are not in the ledger there, from where another command stopped.
 
-    ``run`` returns when all are there, or ``stop`` is set. A paused batch is waited for; of a
-    cancelled one the rest is written down as refused, so that every line is accounted for. When a
-    budget has no room and no line of the batch is left that could give some back, it is paused.
+    A pause holds nothing up, since loading costs nothing; of a cancelled batch the rest is written
+    down as refused, so that every line is accounted for. Where another command loads the same
+    batch, this one waits, and goes on when that one has stopped.
     """
 
     def __init__(
@@ -64,62 +67,85 @@ class Loader:
         self._prefixes = Prefixes()
         self.loaded = record.loaded
 
-    def run(self) -> None:
-        """Load. Raises InvalidBatch (input_modified), BatchBusy, and LedgerUnavailable on stop."""
-        if self.loaded < self._batch.total:
-            last = patiently(lambda: lines.last_number(self._database, self._batch.id), self._stop)
-            for group in self._groups(self._source.lines(last + 1)):
-                if not self._put(group):
-                    return
-            if self.loaded != self._batch.total:
-                raise self._modified()
-        if self._state() is BatchState.CANCELLED:
+    def run(self, *, waits: bool = True) -> bool:
+        """Load until all lines are there; False when ``stop`` was set or a budget has no room.
+
+        Then the batch is paused; with ``waits`` only when no line of its own is open that may
+        give some back. Raises InvalidBatch (input_modified; the batch is paused), and
+        LedgerUnavailable on stop.
+        """
+        while self.loaded < self._batch.total:
+            try:
+                if not self._load_rest(waits=waits):
+                    return False
+            except BatchBusy:
+                if not self._follow_other():
+                    return False
+        if self._record().state is BatchState.CANCELLED:
             # Lines may have entered just behind the cancellation.
             self._patiently_cancel()
+        return True
+
+    def _load_rest(self, *, waits: bool) -> bool:
+        last = patiently(lambda: lines.last_number(self._database, self._batch.id), self._stop)
+        for group in self._groups(self._source.lines(last + 1)):
+            if not self._put(group, waits=waits):
+                return False
+        if self.loaded != self._batch.total:
+            raise self._modified()
+        return True
+
+    def _follow_other(self) -> bool:
+        """Wait until another command has loaded all, or nothing for a while; False on stop."""
+        before = -1
+        while self.loaded not in (before, self._batch.total):
+            if self._stop.wait(_PAUSE_S):
+                return False
+            before, self.loaded = self.loaded, self._record().loaded
+        return True
 
     def _groups(self, source: Iterable[Line]) -> Iterator[list[Line]]:
         some: list[Line] = []
         chars, size = 0, _FIRST_GROUP
         for line in source:
             some.append(line)
-            chars += len(line.request.question) if line.request else 0
+            chars += sum(len(m.content) for m in line.request.messages) if line.request else 0
             if len(some) >= size or chars >= _GROUP_CHARS:
                 yield some
-                some, chars, size = [], 0, _GROUP
+                some, chars, size = [], 0, min(2 * size, _GROUP)
         if some:
             yield some
 
-    def _put(self, source: list[Line]) -> bool:
+    def _put(self, source: list[Line], *, waits: bool) -> bool:
         """Load some lines; False when the loader is to stop."""
-        if self.loaded + len(source) > self._batch.total:
+        if self.loaded + len(source) > self._batch.total or not self._source.stamp.holds():
             raise self._modified()
         waiting = [source]
         while waiting:
-            some = waiting.pop(0)
-            state = self._state()
-            while state is BatchState.PAUSED and not self._stop.wait(_PAUSE_S):
-                state = self._state()
             if self._stop.is_set():
                 return False
+            some = waiting.pop(0)
+            is_cancelled = self._record().state is BatchState.CANCELLED
             try:
-                self._load(self._group(some, is_cancelled=state is BatchState.CANCELLED))
+                self._load(self._group(some, is_cancelled=is_cancelled))
             except BudgetExceeded as error:
                 if len(some) > 1:
                     half = len(some) // 2
                     waiting = [some[:half], some[half:], *waiting]
-                else:
+                elif self._waits_for_room(error, waits=waits):
                     waiting = [some, *waiting]
-                    self._wait_for_room(error)
+                else:
+                    return False
         return True
 
-    def _wait_for_room(self, error: BudgetExceeded) -> None:
+    def _waits_for_room(self, error: BudgetExceeded, *, waits: bool) -> bool:
+        """Wait a moment where lines of the batch may give some back, else pause it."""
         counts = patiently(lambda: lines.count(self._database, self._batch.id), self._stop)
-        if counts.queued or counts.running:
-            self._stop.wait(_PAUSE_S)
-        else:
-            patiently(
-                lambda: records.pause(self._database, self._batch.id, error.message), self._stop
-            )
+        is_running = self._record().state is BatchState.RUNNING
+        if waits and is_running and (counts.queued or counts.running):
+            return not self._stop.wait(_PAUSE_S)
+        self._pause(error.message)
+        return False
 
     def _load(self, group: _Group) -> None:
         before, upto = self.loaded, self.loaded + group.lines
@@ -175,8 +201,11 @@ class Loader:
             return request
         return request.model_copy(update={"tenant": batch.tenant, "workflow": workflow})
 
-    def _state(self) -> BatchState:
-        return patiently(lambda: records.get(self._database, self._batch.id), self._stop).state
+    def _record(self) -> BatchRecord:
+        return patiently(lambda: records.get(self._database, self._batch.id), self._stop)
+
+    def _pause(self, reason: str) -> None:
+        patiently(lambda: records.pause(self._database, self._batch.id, reason), self._stop)
 
     def _patiently_cancel(self) -> None:
         patiently(
@@ -184,8 +213,11 @@ class Loader:
         )
 
     def _modified(self) -> InvalidBatch:
+        """The lines in the ledger are of the input that was checked; the others are gone."""
+        self._pause(INPUT_CHANGED)
         return InvalidBatch(
-            f"input_modified: {self._source.label} has other lines than when it was checked; "
-            "run it again, with another output",
-            reason="input_modified",
+            f"{MODIFIED}: {self._source.label} has changed since it was checked; batch "
+            f"{self._batch.id} is paused: put the input back and run the same command, or cancel "
+            "it and run the new input with another output",
+            reason=MODIFIED,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from penstock_producer.batch.handle import BatchHandle
 from penstock_producer.batch.inputs import Input
-from penstock_producer.batch.options import RunOptions
+from penstock_producer.batch.options import RunOptions, usd
 from penstock_producer.batch.own_folder import own_folder
 from penstock_producer.batch.preparing import prepare
 from penstock_producer.batch.reading import ReadOptions, Source
@@ -58,7 +58,7 @@ class BatchArguments:
                     f"unknown parameter {name!r}; known are {', '.join(sorted(known))}"
                 )
         given = {name: value for name, value in arguments.items() if value is not None}
-        for name, as_field in (("out", str), ("errors", str), ("max_cost_usd", _decimal)):
+        for name, as_field in (("out", str), ("errors", str), ("max_cost_usd", _limit)):
             if name in given:
                 given[name] = as_field(given[name])
         return cls(
@@ -83,8 +83,8 @@ class BatchArguments:
         )
 
 
-def _decimal(amount: object) -> Decimal:
-    return Decimal(str(amount))
+def _limit(amount: object) -> Decimal:
+    return usd(amount, "max_cost_usd")
 
 
 def open_batch(

@@ -1,10 +1,11 @@
 """What a caller wants of a batch besides its input."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from penstock_producer.batch.shape import file_of
+from penstock_shared.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,14 @@ class RunOptions:
     def out_file(self) -> Path | None:
         """The file that is written, if it is one."""
         return file_of(self.out)
+
+
+def usd(amount: object, name: str) -> Decimal:
+    """An amount of money that limits a batch. Raises InvalidRequest, with the name it has."""
+    try:
+        found = Decimal(str(amount).removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise InvalidRequest(f"{name}: {amount!r} is no amount above 0; write USD, like 2.50")
+    return found

@@ -1,11 +1,13 @@
-"""Why a batch is paused, and whether its own command may let it go on."""
+"""Why a batch is paused, whether its own command may let it go on, and whether it stands still."""
 
 from typing import Final
 
+from penstock_shared.ledger.batches.lines import Counts
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.words import BatchState
 
 INTERRUPTED: Final = "its command was interrupted"
+INPUT_CHANGED: Final = "its input changed while it was loaded"
 BY_OPERATOR: Final = "by an operator"
 _MONEY: Final = "max cost"  # in what the backlog writes when it is spent
 
@@ -26,3 +28,14 @@ def may_go_on(record: BatchRecord, max_cost_pusd: int | None) -> bool:
     if has_spent_all(record):
         return max_cost_pusd is not None and max_cost_pusd > (record.max_cost_pusd or 0)
     return True
+
+
+def is_at_rest(record: BatchRecord, counts: Counts, *, is_loading: bool) -> bool:
+    """Whether no more lines will end by themselves; ``is_loading``: this process adds some."""
+    if record.state is BatchState.PAUSED:
+        return not counts.running
+    if is_loading:
+        return False
+    if record.state is BatchState.CANCELLED:
+        return not counts.running and not counts.queued
+    return counts.ended >= record.total

@@ -10,9 +10,11 @@ from penstock_producer.batch.inputs import Input
 from penstock_producer.batch.line_set import LineSet
 from penstock_producer.batch.reading import Line, Routed
 from penstock_producer.batch.reading.input_file import empty
+from penstock_shared.errors import InvalidBatch
 from penstock_shared.settings import Settings
 
 DUPLICATE: Final = "duplicate_custom_id"
+MODIFIED: Final = "input_modified"
 _KEPT_ERRORS: Final = 100
 _PROGRESS_LINES: Final = 500
 
@@ -60,7 +62,8 @@ def prepare(
     """Read everything once; memory does not grow with the input.
 
     ``on_progress`` hears the share that was read, or None, and the lines. Raises InvalidBatch with
-    the reason empty_file when there is no line, and InvalidRequest for what is wrong with all.
+    the reason empty_file when there is no line, or input_modified when somebody wrote to it
+    meanwhile, and InvalidRequest for what is wrong with all.
     """
     found = _Findings(settings)
     for line in source.checked_lines():
@@ -69,7 +72,14 @@ def prepare(
             on_progress(source.position(), found.total)
     if not found.total:
         raise empty(source.label)
-    return found.preparation(digest_of(source), source.endpoint)
+    preparation = found.preparation(digest_of(source), source.endpoint)
+    if not source.stamp.holds():
+        raise InvalidBatch(
+            f"{MODIFIED}: {source.label} has changed while it was checked; nothing was accepted; "
+            "run it again when nobody writes to it",
+            reason=MODIFIED,
+        )
+    return preparation
 
 
 def reading_of(source: Input) -> dict[str, Any] | None:
@@ -80,7 +90,7 @@ def reading_of(source: Input) -> dict[str, Any] | None:
 
 
 def digest_of(source: Input) -> str:
-    """SHA-256 of the input and of how it is read."""
+    """SHA-256 of the input, how it is cut and how it is read."""
     how = {"content": source.digest(), "kind": source.kind, "reading": reading_of(source)}
     return hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -15,6 +15,7 @@ from penstock_producer.batch.reading import (
     without_duplicates,
 )
 from penstock_producer.batch.reading.options import CHAT, COMPLETIONS, EMBEDDINGS
+from penstock_producer.batch.reading.stamp import Stamp
 from penstock_shared.errors import PenstockError
 from penstock_shared.request import Request
 from penstock_shared.settings import Settings
@@ -44,6 +45,7 @@ class RequestFile:
     def __init__(self, path: Path, label: str, settings: Settings) -> None:
         self.path = path
         self.label = label
+        self.stamp = Stamp(path)
         self._settings = settings
         self._read_bytes = 0
 

@@ -4,7 +4,7 @@ import threading
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from penstock_producer.batch import beginning
 from penstock_producer.batch.collecting import write_joined
@@ -31,6 +31,8 @@ from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
 
 __all__ = ["BatchRun", "Progress", "RunOptions", "Summary"]
+
+_PAUSE_S: Final = 1.0
 
 
 class Summary(NamedTuple):
@@ -123,12 +125,15 @@ class BatchRun:
                 write_joined(self._database, record, out, errors, self._source)
         return _summary(watch, outputs, stopped_by)
 
-    def load(self, stop: threading.Event | None = None) -> BatchRecord:
-        """Load the lines without waiting for any; returns the batch as it is then."""
+    def load(self, stop: threading.Event | None = None, *, waits: bool = True) -> BatchRecord:
+        """Load the lines without waiting for any; returns the batch as it is then.
+
+        Without ``waits`` it is paused at once where a budget has no room; see Loader.
+        """
         record = self._started()
         stop = stop or threading.Event()
         try:
-            self._loader(record, stop).run()
+            self._loader(record, stop).run(waits=waits)
             return records.get(self._database, record.id)
         finally:
             self.close()
@@ -158,7 +163,8 @@ class BatchRun:
 
         def load() -> None:
             try:
-                loader.run()
+                while not loader.run() and not own_stop.wait(_PAUSE_S):
+                    pass  # it was paused, and may be resumed while we watch
             except LedgerUnavailable:
                 if not own_stop.is_set():
                     raise

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from penstock_producer.batch.ended_line import EndedLine
 from penstock_producer.batch.following import Follower
 from penstock_producer.batch.outputs import Outputs
+from penstock_producer.batch.pausing import INPUT_CHANGED, is_at_rest
 from penstock_producer.batch.threads import Background
 from penstock_shared import clock, money
 from penstock_shared.errors import LedgerUnavailable
@@ -33,8 +34,8 @@ _CANCELLED: Final = "it was cancelled"
 class Progress(NamedTuple):
     """How a batch stands. ``failed`` are all that ended without an answer.
 
-    ``seconds`` and ``settled_here`` are of this command: how long it has watched, and how many
-    lines ended meanwhile.
+    ``seconds``, ``settled_here`` and ``tokens_here`` are of this command: how long it has watched,
+    how many lines ended meanwhile, and the tokens of their answers.
     """
 
     total: int
@@ -44,11 +45,10 @@ class Progress(NamedTuple):
     succeeded: int
     failed: int
     cached: int
-    prompt_tokens: int
-    completion_tokens: int
     cost_usd: Decimal
     seconds: float
     settled_here: int
+    tokens_here: int
     state: BatchState
     stopped_by: str | None
 
@@ -76,7 +76,7 @@ class Watch:
         self._follower = Follower(database, record.id, outputs.known)
         self._began = time.monotonic()
         self._began_ms = clock.now_ms()
-        self._settled_here = 0
+        self._settled_here = self._tokens_here = 0
         self._told_at = self._count_at = 0.0
         self.record = record
         self.counts = Counts()
@@ -118,9 +118,16 @@ class Watch:
         for ended in pages:
             moved = moved or bool(ended)
             self._outputs.write(ended)
-            self._settled_here += sum(each.finished_ms >= self._began_ms for each in ended)
+            self._count(ended)
             self._tell()
         return moved
+
+    def _count(self, ended: Iterable[EndedLine]) -> None:
+        """Count what ended while we watched; the others' tokens say nothing about the speed."""
+        for each in ended:
+            if each.finished_ms >= self._began_ms:
+                self._settled_here += 1
+                self._tokens_here += (each.result and each.result.completion_tokens) or 0
 
     def _look(self, *, at_once: bool = False) -> None:
         self.record = records.get(self._database, self.record.id)
@@ -132,28 +139,29 @@ class Watch:
 
     def _is_over(self) -> bool:
         """Whether there is nothing to wait for, and everything is written."""
-        if self.record.state is BatchState.PAUSED:
-            return self._is_at_rest(self.counts.running)
-        if self._loading.is_running:
-            return False
-        if len(self._outputs.known) >= self.record.total:
-            return self._is_complete()
-        if self.record.state is BatchState.RUNNING and self.counts.ended < self.record.total:
-            return False
-        return self._is_at_rest(self.counts.running + self.counts.queued)
+        is_paused = self.record.state is BatchState.PAUSED
+        if self._loading.is_running and self.record.stopped_by == INPUT_CHANGED:
+            return False  # the loader is about to raise why
+        if is_paused or self._loading.is_running or len(self._outputs.known) < self.record.total:
+            return self._is_at_rest()
+        return self._is_complete()
 
-    def _is_at_rest(self, open_lines: int) -> bool:
-        """Whether a paused batch has no more of these; then all that ended is written."""
-        if open_lines:
+    def _is_at_rest(self) -> bool:
+        """Whether a paused batch has no running lines; then all that ended is written.
+
+        Of one that is not paused all lines may have ended unseen; then they are written, too.
+        """
+        if not self._rests():
             return False
         self._look(at_once=True)
-        is_paused = self.record.state is BatchState.PAUSED
-        still_open = self.counts.running + (0 if is_paused else self.counts.queued)
-        if still_open or (self.record.state is BatchState.RUNNING and not self._all_ended()):
+        if not self._rests():
             return False
         self._outputs.drop_retried(self._states)
         self._write(self._follower.everything())
-        return is_paused
+        return self.record.state is BatchState.PAUSED
+
+    def _rests(self) -> bool:
+        return is_at_rest(self.record, self.counts, is_loading=self._loading.is_running)
 
     def _is_complete(self) -> bool:
         """Every line is written; some may have been retried since they were."""
@@ -192,11 +200,10 @@ class Watch:
             succeeded=counts.succeeded,
             failed=counts.without_answer,
             cached=outputs.cached,
-            prompt_tokens=outputs.prompt_tokens,
-            completion_tokens=outputs.completion_tokens,
             cost_usd=money.to_usd(record.spent_pusd),
             seconds=self.seconds,
             settled_here=self._settled_here,
+            tokens_here=self._tokens_here,
             state=record.state,
             stopped_by=record.stopped_by,
         )

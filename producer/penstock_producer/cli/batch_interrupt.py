@@ -1,11 +1,30 @@
-"""Ctrl-C and SIGTERM, while a batch is watched: the first asks to stop, the second leaves."""
+"""Ctrl-C and SIGTERM: before a batch begins they leave, while it is watched they ask to stop."""
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 _BASE: Final = 128  # a shell's exit status of a command that a signal ended, less its number
+
+
+@contextmanager
+def tidy_exit() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, so that what it keeps on disk goes with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(_BASE + number)
 
 
 class Interrupt:

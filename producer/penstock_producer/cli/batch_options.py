@@ -1,12 +1,13 @@
 """The options of ``penstock batch run`` and ``submit``, and what they say together."""
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from penstock_producer.batch.options import usd
 from penstock_producer.batch.reading.options import FORMATS, Format, ReadOptions
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.words import TaskType
@@ -100,15 +101,7 @@ def read_options(
 
 def usd_option(text: str | None) -> Decimal | None:
     """An amount of --max-cost. Raises InvalidRequest."""
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text.removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not amount.is_finite() or amount <= 0:
-        raise InvalidRequest(f"--max-cost: {text!r} is no amount above 0; write USD, like 2.50")
-    return amount
+    return None if text is None else usd(text, "--max-cost")
 
 
 def _format(name: str | None) -> Format | None:

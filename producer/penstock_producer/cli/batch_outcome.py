@@ -98,7 +98,10 @@ def _raise_for(summary: Summary) -> None:
             f"'penstock batch show {record.id}' says why"
         )
     if record.state is BatchState.CANCELLED:
-        raise BatchStopped(f"batch {record.id} was cancelled; what was done is written")
+        raise BatchStopped(
+            f"batch {record.id} was cancelled; what was done is written; to answer the others, "
+            "take its files away and run the same command"
+        )
     if record.state is BatchState.PAUSED:
         _raise_for_pause(record)
 

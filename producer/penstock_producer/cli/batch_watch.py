@@ -67,7 +67,7 @@ class Watch:
     def run(self, progress: Progress) -> None:
         """The batch runs, or stands still."""
         now = self._seconds()
-        self._pace.add(Sample(now, progress.settled_here, progress.completion_tokens))
+        self._pace.add(Sample(now, progress.settled_here, progress.tokens_here))
         if now - self._asked_at >= _ASK_EVERY_S:
             self._asked_at, self._idle = now, self._ask(progress)
         left = self._pace.left(progress.total - words.ended(progress))

@@ -9,24 +9,26 @@ from typing import Final, NamedTuple
 import typer
 from rich.console import Console
 
-from penstock_producer.batch import estimating
+from penstock_producer.batch import beginning, estimating
 from penstock_producer.batch.estimating import Estimate
 from penstock_producer.batch.own_folder import own_folder
+from penstock_producer.batch.pausing import BY_OPERATOR
 from penstock_producer.batch.preparing import Preparation, prepare
 from penstock_producer.batch.reading import ReadOptions, Source
 from penstock_producer.batch.running import BatchRun, RunOptions
 from penstock_producer.cli import batch_outcome, batch_views
-from penstock_producer.cli.batch_interrupt import Interrupt
+from penstock_producer.cli.batch_interrupt import Interrupt, tidy_exit
 from penstock_producer.cli.batch_watch import Watch
 from penstock_producer.cli.facts import open_ledger, print_json
 from penstock_shared import clock
 from penstock_shared.cli import settings_of
-from penstock_shared.errors import InvalidBatch
+from penstock_shared.errors import BatchStopped
 from penstock_shared.ids import new_job_id
 from penstock_shared.ledger.batches import measuring, overview, records
 from penstock_shared.ledger.batches.records import BatchRecord
 from penstock_shared.ledger.database import Database
 from penstock_shared.settings import Settings
+from penstock_shared.words import BatchState
 
 SUBMITTED: Final = "submit:"  # begins what stands in the place of an output file
 _SEARCHED: Final = 100
@@ -77,20 +79,29 @@ def load(plan: Plan) -> None:
         _ask(plan)
         record = batch.start(ready.preparation)
         with Interrupt() as interrupt, err.status("loading"):
-            record = batch.load(interrupt.asked)
+            record = batch.load(interrupt.asked, waits=False)
             if interrupt.asked.is_set():
                 batch_outcome.pause_and_leave(ready.database, record.id, err, interrupt.exit_status)
         if plan.as_json:
             print_json({"batch_id": record.id, "total": record.total})
         else:
             sys.stdout.write(record.id + "\n")
+        if record.is_loaded and record.state is BatchState.PAUSED:
+            why = record.stopped_by or BY_OPERATOR
+            err.print(f"paused: {why}; to go on: penstock batch resume {record.id}", markup=False)
+        if not record.is_loaded:
+            raise BatchStopped(
+                f"batch {record.id} is paused: {record.stopped_by or BY_OPERATOR}; "
+                f"{record.loaded:,} of {record.total:,} lines are loaded; to load the others and "
+                "go on, run the same command when there is room"
+            )
 
 
 @contextmanager
 def _ready(plan: Plan) -> Iterator[_Ready | None]:
     """None when nothing is to be done. Raises InvalidBatch for lines that nobody said to skip."""
     settings = settings_of()
-    with open_ledger() as database, own_folder(settings.home) as folder:
+    with tidy_exit(), open_ledger() as database, own_folder(settings.home) as folder:
         source = Source.open(plan.path, plan.read, settings, spool=folder)
         with Watch(err, lambda _: ()) as watch:
             preparation = prepare(source, settings, on_progress=watch.read)
@@ -111,13 +122,7 @@ def _show(plan: Plan, source: Source, preparation: Preparation, estimate: Estima
             err.print(passed_over, markup=False)
         if preparation.error_count:
             err.print(batch_views.errors_table(preparation))
-    if stops:
-        raise InvalidBatch(
-            f"{preparation.error_count:,} of {preparation.total:,} lines are wrong, and nothing "
-            "was accepted; mend them, or put them into ERR with --skip-invalid",
-            reason=preparation.errors[0].code,
-            line=preparation.errors[0].line,
-        )
+    beginning.check(preparation, plan.run)
     if not plan.as_json:
         console = out if plan.dry_run else err
         console.print(batch_views.estimate_view(preparation, estimate))
@@ -131,12 +136,7 @@ def _ask(plan: Plan) -> None:
 
 def _is_known(run: RunOptions, ready: _Ready) -> bool:
     """Whether this very command was started before."""
-    file = run.out_file
-    return file is not None and bool(
-        records.newest(
-            ready.database, tenant=run.tenant, out=str(file), digest=ready.preparation.digest
-        )
-    )
+    return beginning.find(ready.database, ready.preparation, run) is not None
 
 
 def _key_of_half_loaded(plan: Plan, ready: _Ready) -> str | None:

@@ -1,7 +1,9 @@
 """Text is cut into chunks of so many tokens, at the borders of paragraphs and sentences."""
 
+import hashlib
 import logging
 import math
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +44,20 @@ class Chunker:
                 settings.routing.bytes_per_token,
             )
         measure = _measure(tokenizer, settings.routing.bytes_per_token)
+        self._tokenizer, self._bytes_per_token = tokenizer, settings.routing.bytes_per_token
         self._plain, self._markdown = _splitters(measure, self.chunk_tokens, options.chunk_overlap)
+
+    @property
+    def identity(self) -> str:
+        """What decides, besides a text, where it is cut: size, measure and version of the cutter.
+
+        The overlap is left out: it is one of the options.
+        """
+        if self._tokenizer is None:
+            measure = f"{self._bytes_per_token} bytes per token"
+        else:
+            measure = hashlib.sha256(self._tokenizer.read_bytes()).hexdigest()
+        return f"{self.chunk_tokens} tokens, {measure}, cutter {version('semantic-text-splitter')}"
 
     def chunks(self, text: str, *, is_markdown: bool) -> list[str]:
         """The chunks in order, without the blanks around them."""

@@ -1,5 +1,6 @@
 """A folder of documents becomes lines: one for each chunk of each document."""
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -50,8 +51,9 @@ class Corpus:
         return min(1.0, self._read_bytes / (self._size_bytes or 1))
 
     def digest(self) -> str:
-        """SHA-256 over names and contents."""
-        return self._folder.digest()
+        """SHA-256 over names, contents and how they are cut."""
+        how = f"{self._folder.digest()}\0{self._chunker.identity}"
+        return hashlib.sha256(how.encode()).hexdigest()
 
     def lines(self, start: int = 1) -> Iterator[Line]:
         """The chunks from number ``start`` on; documents before it are cut, but not rendered."""

@@ -19,6 +19,7 @@ from penstock_producer.batch.reading.openai_file import OpenAIFile
 from penstock_producer.batch.reading.options import Format, ReadOptions
 from penstock_producer.batch.reading.parquet_rows import ParquetRows
 from penstock_producer.batch.reading.seen import without_duplicates
+from penstock_producer.batch.reading.stamp import Stamp
 from penstock_producer.batch.reading.table import Table
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.settings import Settings
@@ -57,11 +58,13 @@ class Source:
         content: _Content,
         spool: Path,
         options: ReadOptions,
+        stamp: Stamp,
     ) -> None:
         self.kind: str = kind
         self.path = path
         self.options: ReadOptions | None = options
         self.label = label
+        self.stamp = stamp
         self.columns: Sequence[str] | None = content.columns
         self._content = content
         self._spool = spool
@@ -80,10 +83,11 @@ class Source:
         place, label = Path(path), path
         if path == _STANDARD_INPUT:
             place, label = _copied(spool), "standard input"
+        stamp = Stamp(place)
         kind = kind_of(place, label, options.format)
         options.check_kind(kind, label)
         content = _content(kind, place, label, options, settings)
-        return cls(kind, label, place, content, spool, options)
+        return cls(kind, label, place, content, spool, options, stamp)
 
     @property
     def endpoint(self) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, select, update
 
 from penstock_shared.errors import BatchNotFound
 from penstock_shared.ledger import claiming
@@ -47,12 +47,23 @@ class BatchRecord(NamedTuple):
 
 
 _COLUMNS: Final = tuple(getattr(Batch, name) for name in BatchRecord._fields)
+_NEWEST_FIRST: Final = (Batch.created_ms.desc(), Batch.id.desc())
+_PLACES: Final = 7  # PostgreSQL's advisory locks of this kind are places where batches write
 
 
-def create(database: Database, record: BatchRecord) -> None:
-    """Write down a new batch, before its lines."""
+def create(database: Database, record: BatchRecord, *, after: BatchRecord | None = None) -> bool:
+    """Write down a new batch, before its lines.
+
+    False when another one was made for its tenant and output meanwhile: ``after`` must be the
+    newest of them, so that two commands that look and create at once do not make two.
+    """
     with database.write() as connection:
+        if record.out is not None and _newest_id(connection, database, record) != (
+            after and after.id
+        ):
+            return False
         connection.execute(insert(Batch), [record._asdict()])
+    return True
 
 
 def get(database: Database, batch_id: str) -> BatchRecord:
@@ -73,10 +84,9 @@ def newest(
     out: str | None = None,
     digest: str | None = None,
     limit: int = 1,
-    before_ms: int | None = None,
 ) -> list[BatchRecord]:
-    """Batches, the newest first; of a tenant, with an output or an input, made before a moment."""
-    query = select(*_COLUMNS).order_by(Batch.created_ms.desc(), Batch.id.desc()).limit(limit)
+    """Batches, the newest first; of a tenant, with an output or an input."""
+    query = select(*_COLUMNS).order_by(*_NEWEST_FIRST).limit(limit)
     wanted: tuple[tuple[Any, Any], ...] = (
         (Batch.tenant, tenant),
         (Batch.out, out),
@@ -85,8 +95,6 @@ def newest(
     for column, value in wanted:
         if value is not None:
             query = query.where(column == value)
-    if before_ms is not None:
-        query = query.where(Batch.created_ms < before_ms)
     with database.read() as connection:
         return [_record(row) for row in connection.execute(query)]
 
@@ -164,6 +172,15 @@ def add_spent(connection: Connection, charges: Iterable[tuple[str | None, int]])
             [{"batch": i, "spent": spent[i], "more": count[i]} for i in sorted(count)],
             execution_options={"synchronize_session": None},
         )
+
+
+def _newest_id(connection: Connection, database: Database, record: BatchRecord) -> str | None:
+    """The newest batch of a tenant and output; nobody else makes one until we have committed."""
+    if not database.is_sqlite:
+        place = func.hashtext(f"{record.tenant}\n{record.out}")
+        connection.execute(select(func.pg_advisory_xact_lock(_PLACES, place)))
+    query = select(Batch.id).where(Batch.tenant == record.tenant, Batch.out == record.out)
+    return connection.scalar(query.order_by(*_NEWEST_FIRST).limit(1))
 
 
 _IS_RUNNING: Final = (Batch.state == BatchState.RUNNING.value,)
