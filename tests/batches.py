@@ -81,7 +81,7 @@ def take(database: Database, limit: int = 100, **changes: Any) -> list[Claim]:
         "now_ms": NOW,
         "limit": limit,
     }
-    return backlog.claim(database, **{**given, **changes})
+    return backlog.claim(database, **{**given, **changes}).claims
 
 
 def numbers(claims: Iterable[Claim]) -> list[int]:
