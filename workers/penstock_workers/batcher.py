@@ -73,7 +73,7 @@ class Batcher:
         self._patience = patience
         self._now_ms = now_ms
         self._in_hand: set[str] = set()  # taken, and not passed on yet
-        self._quarantine = Quarantine(flights, lambda: engine.limits.max_num_seqs)
+        self._quarantine = Quarantine(held, lambda: engine.limits.max_num_seqs)
 
     def run(self) -> None:
         """Admit batch after batch until the intake closes."""
