@@ -28,12 +28,12 @@ from tests.examples import (
     ACCOUNT,
     IDENTITY,
     NOW,
-    WORKER,
     Clock,
     a_completion,
     accept_some,
     claim_some,
     lose_workers,
+    open_books,
     rows,
 )
 from tests.rig import RecordingEngine
@@ -54,14 +54,7 @@ class Desk:
     """A worker's settlement with everything around it but the engine."""
 
     def __init__(self, database: Database) -> None:
-        worker_time.open_books(
-            database,
-            worker_id=WORKER,
-            tier="small",
-            host="here",
-            price_per_hour_pusd=1,
-            started_ms=NOW,
-        )
+        open_books(database)
         clock, held, patience = Clock(NOW), Held(), Patience(max_pause_s=0.01)
         self.database = database
         self.flights = Flights()

@@ -55,7 +55,7 @@ class Unreadable(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """What a worker claimed at once. It holds both kinds, and has to end or give back both."""
+    """What a worker claimed at once; it has to end or give back both kinds."""
 
     claims: list[Claim]
     unreadable: list[Unreadable]
@@ -162,23 +162,20 @@ def to_cancel(database: Database, worker_id: str) -> list[ClaimId]:
 def release_strays(database: Database, worker_id: str, held: Iterable[Fenced], now_ms: int) -> None:
     """Give back what a worker has in the ledger beside what it holds.
 
-    That are claims of which it never heard, because the connection broke at their commit. Nobody
-    may claim for it at the same time.
+    It never heard of these: the connection broke. Nobody may claim for it at the same time.
     """
     known = {(claim.job_id, claim.fence) for claim in held}
     with database.write() as connection:
         rows = connection.execute(select(Job.id, Job.fence).where(*_runs_at(worker_id)))
-        claims = [ClaimId(row.id, row.fence) for row in rows]
-        strays = [claim for claim in claims if claim not in known]
+        strays = [c for row in rows if (c := ClaimId(row.id, row.fence)) not in known]
         budgeting.release_all(connection, release(connection, strays, now_ms))
 
 
 def release(connection: Connection, claims: Iterable[Fenced], now_ms: int) -> list[Any]:
     """Make unfinished jobs claimable again; the attempts do not count.
 
-    Lines of batches go back to their backlog, but for suspects, which have messages. A job that
-    its caller has withdrawn ends instead: returns what these had reserved, which the caller lets
-    go with ``budgeting.release_all``, as the last step of the transaction.
+    Lines of batches go back to their backlog, but for suspects, which have messages. A withdrawn
+    job ends instead; returns those, for ``budgeting.release_all`` as the transaction's last step.
     """
     withdrawn = Job.cancel_requested
     ended: list[Any] = []
@@ -292,10 +289,9 @@ def _attempt(row: Any, worker_id: str, now_ms: int) -> dict[str, Any]:
 def _why(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
-    return (
-        f"its worker cannot read its request ({f'{where}: ' if where else ''}{first['msg']}); "
-        "if a newer version wrote it, upgrade the workers and retry it"
-    )
+    what = f"{where}: {first['msg']}" if where else first["msg"]
+    advice = "if a newer version wrote it, upgrade the workers and retry it"
+    return f"its worker cannot read its request ({what}); {advice}"
 
 
 def _claim(row: Any) -> Claim:
