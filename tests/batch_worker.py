@@ -69,7 +69,7 @@ class BatchWorker:
                 lease_ms=_LEASE_MS,
                 now_ms=clock.now_ms(),
                 limit=self._at_once,
-            )
+            ).claims
             if claims:
                 settlements = [self._answering(claim) for claim in claims]
                 self.settled += len(claims)  # before anybody can see that they have ended

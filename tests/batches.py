@@ -112,8 +112,8 @@ def take(database: Database, limit: int = 100, **changes: Any) -> list[Claim]:
         "now_ms": NOW,
         "limit": limit,
     }
-    claims = backlog.claim(database, **{**given, **changes})
-    return sorted(claims, key=lambda claim: claim.request.question)
+    claimed = backlog.claim(database, **{**given, **changes})
+    return sorted(claimed.claims, key=lambda claim: claim.request.question)
 
 
 def numbers(claims: Iterable[Claim]) -> list[int]:

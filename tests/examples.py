@@ -55,13 +55,16 @@ def claim_some(
     database: Database, job_ids: Sequence[str], *, worker_id: str = WORKER, now_ms: int = NOW
 ) -> list[Claim]:
     """Claim jobs for a worker, suspected ones too."""
-    return claiming.claim(
+    claimed = claiming.claim(
         database, job_ids, worker_id=worker_id, lease_ms=LEASE, now_ms=now_ms, suspects=True
     )
+    assert claimed.unreadable == []
+    return claimed.claims
 
 
 def lose_workers(database: Database, *, now_ms: int = NOW, max_attempts: int = 9) -> losing.Lost:
-    """Let the leases of all workers run out, and sweep."""
+    """Let all workers fall silent and their leases run out, and sweep."""
+    worker_time.close_silent(database, 2 * NOW)
     with database.write() as connection:
         connection.execute(
             update(Job).where(Job.lease_until_ms.is_not(None)).values(lease_until_ms=0)

@@ -65,7 +65,7 @@ def _work_once(database: Database, script: Script) -> None:
         worker_id=_ACCOUNT.worker_id,
         lease_ms=60_000,
         now_ms=clock.now_ms(),
-    )
+    ).claims
     settlements = [s for claim in claims if (s := script(claim)) is not None]
     if settlements:
         settling.settle(database, _ACCOUNT, settlements, clock.now_ms())

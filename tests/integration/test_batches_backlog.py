@@ -242,7 +242,7 @@ def test_cancelling_ends_waiting_lines_and_asks_running_ones_to_end(database: Da
     batch = plain_batch(database, 5)
     claims = take(database, 2)
     records.cancel(database, batch.id, NOW)
-    assert set(claiming.to_cancel(database, WORKER)) == {claim.job_id for claim in claims}
+    assert {c.job_id for c in claiming.to_cancel(database, WORKER)} == {c.job_id for c in claims}
     with database.read() as connection:
         cancelled = connection.execute(Job.__table__.select()).all()
     assert [row.state for row in cancelled].count(JobState.CANCELLED) == 3

@@ -7,7 +7,7 @@ from redis import Redis
 
 from penstock_shared.broker import queue_of, queues_of
 from penstock_shared.errors import BrokerUnavailable
-from penstock_shared.ledger import accepting, claiming, settling
+from penstock_shared.ledger import accepting, settling
 from penstock_shared.ledger.accepting import Accepted
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.dead import attempts_of
@@ -20,7 +20,7 @@ from penstock_workers.drill.invariants import check, messages_left
 from penstock_workers.drill.report import Setup, make_report
 from penstock_workers.drill.script import TIER
 from tests.drill_world import CLIENT, FACTS, WORKER, World, some_jobs
-from tests.examples import NOW, a_draft, an_answer, lose_workers
+from tests.examples import NOW, a_draft, an_answer, claim_some, lose_workers
 from tests.rig import statements
 
 
@@ -134,7 +134,7 @@ def test_many_jobs_are_checked_with_few_statements(database: Database, redis_url
     for start in range(0, len(drafts), 1_000):
         outcomes = accepting.accept(database, drafts[start : start + 1_000], NOW)
         ids = [o.job_id for o in outcomes if isinstance(o, Accepted)]
-        claims = claiming.claim(database, ids, worker_id=WORKER, lease_ms=10_000, now_ms=NOW)
+        claims = claim_some(database, ids, worker_id=WORKER)
         settlements = [
             Settlement(c, JobState.SUCCEEDED, 1, an_answer(script.answer_of(c.request.question)))
             for c in claims

@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock_shared.ledger import claiming, losing, settling
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger import claiming, losing, settling, worker_time
+from penstock_shared.ledger.claiming import Claim, ClaimId
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.losing import Lost
 from penstock_shared.ledger.schema import Attempt, Job
@@ -17,6 +17,7 @@ from tests.examples import (
     claim_some,
     lose_engines,
     lose_workers,
+    open_books,
     rows,
     state_of,
 )
@@ -27,7 +28,7 @@ VANISHED = "its worker was lost"
 
 def renew(
     database: Database, claims: list[Claim], *, worker_id: str = WORKER, now_ms: int = NOW
-) -> frozenset[str]:
+) -> list[Claim]:
     return claiming.renew(database, claims, worker_id=worker_id, lease_ms=LEASE, now_ms=now_ms)
 
 
@@ -64,7 +65,7 @@ def counted(database: Database) -> dict[str, tuple[int, int]]:
 
 def test_a_renewed_lease_outlives_the_sweep(database: Database) -> None:
     held = claim_some(database, accept_some(database, 600))
-    assert renew(database, held, now_ms=NOW + LEASE - 1) == frozenset()
+    assert renew(database, held, now_ms=NOW + LEASE - 1) == []
     assert sweep(database, AFTER) == (0, 0)
     assert {row.lease_until_ms for row in rows(database, Job)} == {NOW + 2 * LEASE - 1}
 
@@ -74,7 +75,7 @@ def test_a_worker_hears_which_of_its_running_jobs_are_to_be_cancelled(database: 
     claim_some(database, ids[:2])
     claim_some(database, ids[2:3], worker_id="another")
     claiming.cancel(database, ids[1:], NOW)
-    assert claiming.to_cancel(database, WORKER) == [ids[1]]
+    assert claiming.to_cancel(database, WORKER) == [ClaimId(ids[1], 1)]
 
 
 def test_renewing_tells_which_jobs_were_lost(database: Database) -> None:
@@ -82,7 +83,7 @@ def test_renewing_tells_which_jobs_were_lost(database: Database) -> None:
     held = claim_some(database, ids)
     lose(database, held[:2])
     claim_some(database, ids[:1], worker_id="another")
-    assert renew(database, held) == frozenset(ids[:2])
+    assert renew(database, held) == held[:2]
 
 
 def test_a_job_that_the_same_worker_claimed_again_is_lost_to_its_old_claim(
@@ -92,12 +93,12 @@ def test_a_job_that_the_same_worker_claimed_again_is_lost_to_its_old_claim(
     old = claim_some(database, ids)
     lose_workers(database)
     new = claim_some(database, ids)
-    assert renew(database, old) == frozenset(ids)
-    assert renew(database, new) == frozenset()
+    assert renew(database, old) == old
+    assert renew(database, new) == []
 
 
 def test_renewing_nothing_asks_nothing(database: Database) -> None:
-    assert renew(database, []) == frozenset()
+    assert renew(database, []) == []
 
 
 def test_a_job_that_is_given_back_is_claimable_at_once_and_its_attempt_does_not_count(
@@ -143,6 +144,26 @@ def test_who_loses_one_lease_loses_all_and_the_others_keep_theirs(database: Data
     assert sweep(database, AFTER) == (2, 0)
     states = claiming.states(database, [*first, *later, *others])
     assert [states[i] for i in (*first, *later, *others)] == ["queued", "queued", "running"]
+
+
+def test_a_worker_that_lives_loses_only_the_claims_whose_leases_ran_out(
+    database: Database,
+) -> None:
+    open_books(database)
+    first, unknown = (accept_some(database, 2) for _ in range(2))
+    held = claim_some(database, first)
+    claim_some(database, unknown)
+    renew(database, held, now_ms=NOW + 10)
+    for _ in range(3):
+        assert sweep(database, AFTER, max_attempts=1) == (2, 0)
+        assert counted(database) == dict.fromkeys(unknown, (0, 0)) | dict.fromkeys(first, (1, 0))
+        claim_some(database, unknown)
+    assert {a.error for a in attempts(database)} == {
+        None,
+        "its lease ran out, and its worker lives: not counted",
+    }
+    worker_time.close_silent(database, NOW + 1)
+    assert sweep(database, AFTER) == (4, 0)
 
 
 def test_jobs_that_were_lost_together_lose_no_attempt_and_are_suspected(
@@ -209,7 +230,7 @@ def test_a_suspected_job_is_claimed_only_when_asked_for(database: Database) -> N
     ids = accept_some(database, 2)
     lose(database, claim_some(database, ids), together=True)
     plain = claiming.claim(database, ids, worker_id=WORKER, lease_ms=LEASE, now_ms=NOW)
-    assert plain == []
+    assert plain.claims == []
     assert claiming.standings(database, [*ids, "stranger"]) == dict.fromkeys(
         ids, (JobState.QUEUED, 1)
     )
@@ -232,7 +253,7 @@ def test_only_what_is_still_held_can_be_lost(database: Database, *, together: bo
     before = counted(database)
     assert lose(database, old, together=together) == (0, 0)
     assert counted(database) == before
-    assert renew(database, [new], worker_id="another") == frozenset()
+    assert renew(database, [new], worker_id="another") == []
 
 
 def test_a_job_waits_longer_after_each_loss_and_is_dead_after_the_last(database: Database) -> None:

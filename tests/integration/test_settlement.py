@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_shared.ledger import claiming, reading, worker_time
+from penstock_shared.ledger.claiming import ClaimId
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import CacheEntry, Charge, Job, JobResult
 from penstock_shared.settings import CacheSettings, TierSettings
@@ -26,12 +27,12 @@ from tests.examples import (
     ACCOUNT,
     IDENTITY,
     NOW,
-    WORKER,
     Clock,
     a_completion,
     accept_some,
     claim_some,
     lose_workers,
+    open_books,
     rows,
 )
 from tests.rig import RecordingEngine
@@ -52,14 +53,7 @@ class Desk:
     """A worker's settlement with everything around it but the engine."""
 
     def __init__(self, database: Database) -> None:
-        worker_time.open_books(
-            database,
-            worker_id=WORKER,
-            tier="small",
-            host="here",
-            price_per_hour_pusd=1,
-            started_ms=NOW,
-        )
+        open_books(database)
         clock, held, patience = Clock(NOW), Held(), Patience(max_pause_s=0.01)
         self.database = database
         self.flights = Flights()
@@ -178,7 +172,7 @@ def test_jobs_that_joined_get_the_same_answer_for_free(desk: Desk, database: Dat
 
 def test_when_the_payer_leaves_the_next_one_pays(desk: Desk, database: Database) -> None:
     first, second = desk.board("same", "same")
-    _, left = desk.flights.leave(first, JobState.CANCELLED, "cancelled by the caller")
+    _, left = desk.flights.leave(ClaimId(first, 1), JobState.CANCELLED, "cancelled by the caller")
     assert left is not None
     desk.settlements.withdraw(left)
     desk.settle(a_completion(first, cost_pusd=900))
@@ -227,7 +221,7 @@ def test_an_aborted_job_ends_as_it_was_decided_and_is_not_charged(
     desk: Desk, database: Database, verdict: JobState
 ) -> None:
     [job_id] = desk.board("What is a dam?")
-    assert desk.flights.leave(job_id, verdict, "because") == (job_id, None)
+    assert desk.flights.leave(ClaimId(job_id, 1), verdict, "because") == (job_id, None)
     desk.settle(a_completion(job_id, Ending.ABORT, cost_pusd=300))
     result = reading.fetch_one(database, job_id)
     assert (result.status, result.error, result.charge_usd) == (verdict, "because", None)

@@ -49,3 +49,15 @@ def test_giving_up_does_not_hinder_calls_that_succeed() -> None:
     patience = Patience()
     patience.give_up()
     assert patience.call(lambda: 7) == 7
+
+
+def test_before_each_further_try_the_one_before_is_cleared_away() -> None:
+    done: list[str] = []
+
+    def ask() -> None:
+        done.append("try")
+        if len(done) < 5:
+            raise LedgerUnavailable("away")
+
+    Patience(max_pause_s=0.001).call(ask, before_again=lambda: done.append("clear"))
+    assert done == ["try", "clear", "try", "clear", "try"]

@@ -1,20 +1,23 @@
 """Suspects run with fewer and fewer beside them, and in the end alone."""
 
-from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 from penstock_workers.quarantine import Quarantine, Suspect
-from tests.examples import Clock, a_claim, a_lookup
+from tests.examples import Clock, a_claim
 
 
 class Ward:
-    """A quarantine beside an engine that holds 64."""
+    """A quarantine of a worker whose engine holds 64."""
 
     def __init__(self, capacity: int = 64) -> None:
-        self.flights = Flights()
+        self.held = Held()
         self.clock = Clock(100.0)
-        self.quarantine = Quarantine(self.flights, lambda: capacity, self.clock)
+        self.quarantine = Quarantine(self.held, lambda: capacity, self.clock)
 
     def board(self, job_id: str) -> None:
-        self.flights.start(a_lookup(a_claim(job_id, job_id=job_id)), 1)
+        self.held.add([a_claim(job_id, job_id=job_id)])
+
+    def end(self, job_id: str) -> None:
+        self.held.drop([a_claim(job_id, job_id=job_id)])
 
     def board_all_that_may(self) -> list[str]:
         boarded = []
@@ -41,7 +44,7 @@ def test_after_the_first_loss_an_eighth_of_the_engine_is_for_suspects() -> None:
     ward.quarantine.add(suspects(20))
     assert len(ward.board_all_that_may()) == 8
     assert not ward.quarantine.wants_silence
-    ward.flights.land("1-03")
+    ward.end("1-03")
     assert ward.board_all_that_may() == ["1-08"]
     assert len(ward.quarantine) == 19
 
@@ -52,12 +55,12 @@ def test_after_the_next_loss_a_suspect_runs_alone() -> None:
     ward.quarantine.add(suspects(2, suspicion=2))
     assert ward.board_all_that_may() == []
     assert not ward.quarantine.is_running_alone
-    ward.flights.land("ordinary")
+    ward.end("ordinary")
     assert ward.board_all_that_may() == ["2-00"]
     assert ward.quarantine.wants_silence
-    ward.flights.land("2-00")
+    ward.end("2-00")
     assert ward.board_all_that_may() == ["2-01"]
-    ward.flights.land("2-01")
+    ward.end("2-01")
     assert (len(ward.quarantine), ward.quarantine.wants_silence) == (0, False)
 
 
@@ -70,7 +73,7 @@ def test_a_busy_engine_is_emptied_only_for_one_who_has_waited() -> None:
     assert not ward.quarantine.wants_silence
     ward.clock.now += 1
     assert ward.quarantine.wants_silence
-    ward.flights.land("ordinary")
+    ward.end("ordinary")
     assert ward.board_all_that_may() == ["2-00"]
 
 
@@ -79,7 +82,7 @@ def test_into_an_empty_engine_those_go_first_who_have_to_be_alone() -> None:
     ward.quarantine.add(suspects(3))
     ward.quarantine.add(suspects(1, suspicion=2))
     assert ward.board_all_that_may() == ["2-00"]
-    ward.flights.land("2-00")
+    ward.end("2-00")
     assert ward.board_all_that_may() == ["1-00", "1-01", "1-02"]
 
 
@@ -120,3 +123,12 @@ def test_who_still_waits_can_be_sent_back() -> None:
     ward.board_all_that_may()
     assert ward.quarantine.give_up() == ["1-01", "1-02"]
     assert len(ward.quarantine) == 1
+
+
+def test_a_suspect_is_not_alone_beside_what_is_not_in_the_engine() -> None:
+    ward = Ward()
+    ward.board("an embedding")
+    ward.quarantine.add(suspects(1, suspicion=2))
+    assert ward.board_all_that_may() == []
+    ward.end("an embedding")
+    assert ward.board_all_that_may() == ["2-00"]

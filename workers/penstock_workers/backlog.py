@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from penstock_shared.ledger import claiming
 from penstock_shared.ledger.batches import backlog
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.claiming import Claimed
 from penstock_shared.ledger.database import Database
 from penstock_workers.engine.protocol import Engine
 from penstock_workers.flights import Flights
@@ -61,14 +62,14 @@ class Backlog:
         """How long to wait for something else before ``take`` may have lines."""
         return max(0.0, self._look_at - self._clock())
 
-    def take(self) -> list[Claim]:
+    def take(self) -> Claimed:
         """Claim the next lines if there is room for some, and it is time to look for them."""
         if self.wait_s > 0:
-            return []
+            return Claimed([], [])
         if self._room() < self._at_once:
             self._look_at = self._clock() + _SOON_S
-            return []
-        claims = self._patience.call(
+            return Claimed([], [])
+        claimed = self._patience.call(
             lambda: backlog.claim(
                 self._database,
                 self._tier,
@@ -76,13 +77,17 @@ class Backlog:
                 lease_ms=self._lease_ms,
                 now_ms=self._now_ms(),
                 limit=self._at_once,
-            )
+            ),
+            before_again=lambda: claiming.release_strays(
+                self._database, self._worker_id, self._held.claims(), self._now_ms()
+            ),
         )
+        claims, unreadable = claimed
         self._pace.begun(len(claims), self._clock(), inside=self._ahead())
-        if len(claims) < self._at_once:
+        if len(claims) + len(unreadable) < self._at_once:
             self._look_at = self._clock() + (_SOON_S if len(self._held) or claims else _LATER_S)
         self._held.add(claims)
-        return claims
+        return claimed
 
     @contextmanager
     def search(self, lines: int) -> Iterator[bool]:

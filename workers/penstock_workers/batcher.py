@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from penstock_shared.errors import InvalidRequest
 from penstock_shared.ledger import claiming
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.claiming import Claim, Claimed
 from penstock_shared.ledger.database import Database
 from penstock_shared.words import JobState
 from penstock_workers.backlog import Backlog
@@ -72,11 +72,13 @@ class Batcher:
         self._unfinished = unfinished
         self._patience = patience
         self._now_ms = now_ms
-        self._quarantine = Quarantine(flights, lambda: engine.limits.max_num_seqs)
+        self._in_hand: set[str] = set()  # taken, and not passed on yet
+        self._quarantine = Quarantine(held, lambda: engine.limits.max_num_seqs)
 
     def run(self) -> None:
         """Admit batch after batch until the intake closes."""
         while (job_ids := self._next_batch()) is not None:
+            self._in_hand.update(job_ids)
             try:
                 claims = self._claim(job_ids)
                 self._allow_shadows()
@@ -84,16 +86,18 @@ class Batcher:
                 self._admit(claims)
                 self._admit_backlog()
             except Exception:
-                log.exception("%d jobs cannot be admitted; they go back", len(job_ids))
-                self._give_back(set(job_ids))
+                log.exception("%d jobs cannot be admitted; they go back", len(self._in_hand))
+                self._give_back()
         for job_id in self._quarantine.give_up():
             self._intake.send_back(job_id)
 
-    def _give_back(self, job_ids: set[str]) -> None:
-        """Hold nothing of a batch that went wrong in an unforeseen way."""
-        ashore = [claim for claim in self._held.claims() if claim.job_id not in self._flights]
-        self._unfinished.give_back([claim for claim in ashore if claim.job_id in job_ids])
-        for job_id in job_ids:
+    def _give_back(self) -> None:
+        """Hold nothing of what was in hand when something went wrong in an unforeseen way."""
+        ashore = {job_id for job_id in self._in_hand if job_id not in self._flights}
+        self._in_hand.clear()
+        held = [claim for claim in self._held.claims() if claim.job_id in ashore]
+        self._unfinished.give_back(held)
+        for job_id in ashore:
             self._intake.send_back(job_id)
 
     def _next_batch(self) -> Sequence[str] | None:
@@ -113,6 +117,7 @@ class Batcher:
         """Admit those whose turn it is; one that runs alone is waited for."""
         while True:
             while (suspect := self._quarantine.take()) is not None:
+                self._in_hand.add(suspect)
                 self._admit(self._claim([suspect], suspects=True))
             if not self._quarantine.is_running_alone or self._intake.wait_closed(_LOOK_S):
                 return
@@ -120,36 +125,42 @@ class Batcher:
     def _admit_backlog(self) -> None:
         """Lines of batches fill the room that is left; beside suspects they do not run."""
         if not len(self._quarantine):
-            claims = self._backlog.take()
+            claims = self._readable(self._backlog.take())
+            self._in_hand.update(claim.job_id for claim in claims)
             with self._backlog.search(len(claims)) as by_meaning:
                 self._admit(claims, by_meaning=by_meaning)
 
     def _admit(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> None:
-        """One batch: look up in one pass, and on to the engine."""
-        claims = self._embeddings.take(claims)
-        if not claims:
-            return
+        """One batch: look up in one pass, and on to the engine; then it is in hand no more."""
+        if questions := self._embeddings.take(claims):
+            self._admit_questions(questions, by_meaning=by_meaning)
+        self._in_hand.difference_update(claim.job_id for claim in claims)
+
+    def _admit_questions(self, claims: Sequence[Claim], *, by_meaning: bool = True) -> None:
+        boarding: list[EngineRequest] = []
         try:
             lookups = self._patience.call(lambda: self._cache.lookup(claims, by_meaning=by_meaning))
             hits = [lookup for lookup in lookups if lookup.hit]
-            boarding = [r for lookup in lookups if not lookup.hit and (r := self._board(lookup))]
+            for lookup in lookups:
+                boarding += [] if lookup.hit else self._board(lookup)
             self._trials.shadows.make_room()
             self._engine.submit(boarding)
             self._settlements.add_hits(hits)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one job's fault
+            begun = [request.request_id for request in boarding]
+            self._engine.abort(begun)
+            for flight_id in begun:
+                self._flights.land(flight_id)
             self._admit_singly(claims, error)
         else:
             self._trials.explore(hits)
 
     def _admit_singly(self, claims: Sequence[Claim], error: Exception) -> None:
         """One bad job must not fail its batch: alone it loses an attempt, the others go on."""
-        self._engine.abort([claim.job_id for claim in claims])
-        for claim in claims:
-            self._flights.land(claim.job_id)
         if len(claims) > 1:
             log.warning("a batch of %d cannot be admitted; one by one", len(claims))
             for claim in claims:
-                self._admit([claim])
+                self._admit_questions([claim])
             return
         log.exception("job %s cannot be admitted", claims[0].job_id)
         reason = f"it cannot be admitted ({type(error).__name__})"
@@ -159,20 +170,36 @@ class Batcher:
         """Claim what can be claimed; the rest is answered with what the ledger says of it."""
         if not job_ids:
             return []
-        claims = self._patience.call(
+        claimed = self._patience.call(
             lambda: claiming.claim(
                 self._database,
                 job_ids,
                 now_ms=self._now_ms(),
                 suspects=suspects,
                 **self._lease._asdict(),
-            )
+            ),
+            before_again=lambda: claiming.release_strays(
+                self._database, self._lease.worker_id, self._held.claims(), self._now_ms()
+            ),
         )
-        self._held.add(claims)
-        rest = set(job_ids) - {claim.job_id for claim in claims}
+        self._held.add(claimed.claims)
+        claims = self._readable(claimed)
+        others = set(job_ids) - {claim.job_id for claim in claims}
+        rest = others - {job.job_id for job in claimed.unreadable}
         if rest:
             self._answer(list(rest), suspects=suspects)
+        self._in_hand -= others
         return claims
+
+    def _readable(self, claimed: Claimed) -> list[Claim]:
+        """The claims without those that cannot be read here: these lose an attempt.
+
+        A newer worker may be able to read them.
+        """
+        for unreadable in claimed.unreadable:
+            log.error("job %s: %s", unreadable.job_id, unreadable.why)
+            self._unfinished.lose([unreadable], unreadable.why, together=False)
+        return claimed.claims
 
     def _answer(self, job_ids: Sequence[str], *, suspects: bool) -> None:
         """Say of jobs that were not claimed how they stand; suspects wait for their turn."""
@@ -184,10 +211,10 @@ class Batcher:
             else:
                 self._intake.resolve(job_id, state)
 
-    def _board(self, lookup: Lookup) -> EngineRequest | None:
-        """Start a flight for a job; None when it joined one, or cannot be rendered."""
+    def _board(self, lookup: Lookup) -> list[EngineRequest]:
+        """Start a flight for a job, and ask for it; not if it is on one, or cannot be rendered."""
         if self._flights.join(lookup):
-            return None
+            return []
         request = lookup.claim.request
         try:
             boarding = engine_request(
@@ -199,9 +226,9 @@ class Batcher:
             )
         except InvalidRequest as error:
             self._settlements.add_failure(lookup, str(error))
-            return None
+            return []
         self._flights.start(lookup, len(boarding.prompt_token_ids))
-        return boarding
+        return [boarding]
 
     def _has_room(self) -> bool:
         return self._flights.awaited < self._engine.limits.max_num_seqs

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from penstock_shared.errors import Unavailable
 from penstock_shared.ledger import claiming, worker_time
+from penstock_shared.ledger.claiming import Fenced
 from penstock_shared.ledger.database import Database
 from penstock_shared.words import JobState
 from penstock_workers.cache.cache import Cache
@@ -123,24 +124,25 @@ class Heartbeat:
             log.exception("a part of the heartbeat failed")
 
     def _ask_ledger(self) -> None:
-        for job_id in claiming.to_cancel(self._database, self._life.worker_id):
-            self._end(job_id, JobState.CANCELLED, "cancelled by the caller")
+        for claim in claiming.to_cancel(self._database, self._life.worker_id):
+            self._end(claim, JobState.CANCELLED, claiming.WITHDRAWN)
         if self._clock() >= self._next_beat:
             self._beat()
             self._next_beat = self._clock() + self._life.heartbeat_s
 
     def _beat(self) -> None:
+        now_ms = self._now_ms()  # one for both: who is seen as long ago as its leases is silent
         lost = claiming.renew(
             self._database,
             self._held.claims(),
             worker_id=self._life.worker_id,
             lease_ms=self._life.lease_ms,
-            now_ms=self._now_ms(),
+            now_ms=now_ms,
         )
-        for job_id in lost:
-            self._end(job_id, JobState.CANCELLED, "the claim was lost")
+        for claim in lost:
+            self._end(claim, JobState.CANCELLED, "the claim was lost")
         worker_time.keep_books(
-            self._database, self._life.worker_id, self._engine.pulse().spent, self._now_ms()
+            self._database, self._life.worker_id, self._engine.pulse().spent, now_ms
         )
         now = self._clock()
         if now - self._beat_at > self._longest_gap_s:
@@ -160,10 +162,10 @@ class Heartbeat:
         now = self._now_ms()
         for claim in self._flights.claims():
             if claim.deadline_ms is not None and claim.deadline_ms <= now:
-                self._end(claim.job_id, JobState.EXPIRED, "the deadline passed while it ran")
+                self._end(claim, JobState.EXPIRED, "the deadline passed while it ran")
 
-    def _end(self, job_id: str, verdict: JobState, reason: str) -> None:
-        flight_id, left = self._flights.leave(job_id, verdict, reason)
+    def _end(self, claim: Fenced, verdict: JobState, reason: str) -> None:
+        flight_id, left = self._flights.leave(claim, verdict, reason)
         if flight_id is not None:
             self._engine.abort([flight_id])
         if left is not None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.claiming import Claim, Fenced
 
 
 class Held:
@@ -16,12 +16,15 @@ class Held:
     def __len__(self) -> int:
         return len(self._claims)
 
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._claims
+
     def add(self, claims: Iterable[Claim]) -> None:
         """Begin to hold claims."""
         with self._lock:
             self._claims.update((claim.job_id, claim) for claim in claims)
 
-    def drop(self, claims: Iterable[Claim]) -> None:
+    def drop(self, claims: Iterable[Fenced]) -> None:
         """Hold them no more; a newer claim of the same job is held on."""
         with self._lock:
             for claim in claims:

@@ -27,9 +27,24 @@ class Patience:
             reraise=True,
         )
 
-    def call(self, function: Callable[[], Value]) -> Value:
-        """The function's value, once the ledger answers."""
-        return self._retrying.copy()(function)
+    def call(
+        self, function: Callable[[], Value], *, before_again: Callable[[], object] = lambda: None
+    ) -> Value:
+        """The function's value, once the ledger answers.
+
+        ``before_again`` clears away what a try may have done that failed: it may have been written
+        although the connection broke.
+        """
+        is_first = True
+
+        def once() -> Value:
+            nonlocal is_first
+            if not is_first:
+                before_again()
+            is_first = False
+            return function()
+
+        return self._retrying.copy()(once)
 
     def give_up(self) -> None:
         """Let calls that fail from now on raise their error."""

@@ -5,7 +5,8 @@ engine holds, then an eighth of that, and in the end it runs alone. A suspect th
 succeeds in its first round, and the engine stays as full as it was. One that is guilty is found
 after a few more deaths, however large the engine is.
 
-To run alone, a job needs an empty engine. That is one that has just been loaded; a busy one is
+To run alone, a job needs a worker that holds nothing else: neither in its engine, nor with its
+encoder, nor on the way there or back. One that was just started holds nothing; a busy one is
 emptied only when somebody has waited for it, and then for all who wait.
 """
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from penstock_workers.flights import Flights
+from penstock_workers.held import Held
 
 _FEWER_BITS: Final = 3
 _WAIT_S: Final = 3.0
@@ -31,11 +32,11 @@ class Quarantine:
 
     def __init__(
         self,
-        flights: Flights,
+        held: Held,
         capacity: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._flights = flights
+        self._held = held
         self._capacity = capacity
         self._clock = clock
         self._waiting_since = 0.0
@@ -43,7 +44,7 @@ class Quarantine:
         self._inside: list[Suspect] = []
 
     def __len__(self) -> int:
-        self._forget_landed()
+        self._forget_ended()
         return len(self._waiting) + len(self._inside)
 
     def add(self, suspects: Iterable[Suspect]) -> None:
@@ -55,8 +56,8 @@ class Quarantine:
 
     @property
     def is_running_alone(self) -> bool:
-        """True while a suspect is in the engine that nobody may join."""
-        self._forget_landed()
+        """True while a suspect is inside that nobody may join."""
+        self._forget_ended()
         return any(self._companions(suspect) == 1 for suspect in self._inside)
 
     @property
@@ -69,10 +70,10 @@ class Quarantine:
 
     def take(self) -> str | None:
         """The next suspect that may board now."""
-        self._forget_landed()
+        self._forget_ended()
         for place, suspect in enumerate(self._waiting):
             companions = self._companions(suspect)
-            others = self._flights if companions == 1 else self._inside
+            others = self._held if companions == 1 else self._inside
             if len(others) < companions and (companions == 1 or not self.wants_silence):
                 self._inside.append(self._waiting.pop(place))
                 return suspect.job_id
@@ -84,8 +85,8 @@ class Quarantine:
         return [suspect.job_id for suspect in waiting]
 
     def _companions(self, suspect: Suspect) -> int:
-        """How many suspects may be in the engine with this one, itself included."""
+        """How many suspects may be inside with this one, itself included."""
         return max(1, self._capacity() >> (_FEWER_BITS * suspect.suspicion))
 
-    def _forget_landed(self) -> None:
-        self._inside = [suspect for suspect in self._inside if suspect.job_id in self._flights]
+    def _forget_ended(self) -> None:
+        self._inside = [suspect for suspect in self._inside if suspect.job_id in self._held]

@@ -215,9 +215,9 @@ class Settlements:
     def _aborted(self, completion: Completion, passengers: Sequence[Passenger]) -> list[Settlement]:
         """An aborted completion is never an answer: its jobs end as decided, or go back."""
         decided = [p for p in passengers if p.verdict is not None]
-        if decided:  # then it was alone on its flight
-            return [outcomes.withdrawn(decided[0], completion.cost_pusd)]
+        others = [p.lookup.claim for p in passengers if p.verdict is None]
+        cost = completion.cost_pusd
         if not passengers:  # its jobs have left it
-            self._engine.write_off(completion.cost_pusd)
-        self._unfinished.give_back([p.lookup.claim for p in passengers], completion.cost_pusd)
-        return []
+            self._engine.write_off(cost)
+        self._unfinished.give_back(others, 0 if decided else cost)
+        return [outcomes.withdrawn(p, 0 if n else cost) for n, p in enumerate(decided)]

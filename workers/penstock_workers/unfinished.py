@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from penstock_shared.ledger import claiming, losing, settling
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.claiming import Claim, Fenced
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Account
 from penstock_shared.words import JobState
@@ -58,7 +58,7 @@ class Unfinished:
         for claim in claims:
             self._intake.send_back(claim.job_id)
 
-    def lose(self, claims: Sequence[Claim], reason: str, *, together: bool) -> None:
+    def lose(self, claims: Sequence[Fenced], reason: str, *, together: bool) -> None:
         """Something died of them: the attempt counts, unless they were in it together.
 
         A sweep publishes those again that may still run, so that their messages are done.

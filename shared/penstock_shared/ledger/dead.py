@@ -72,6 +72,7 @@ def retry(database: Database, job_ids: Sequence[str]) -> list[str]:
         "state": JobState.QUEUED.value,
         "attempts": 0,
         "worker_id": None,
+        "cancel_requested": False,
         "published_ms": None,
         "not_before_ms": None,
         "finished_ms": None,

@@ -6,24 +6,38 @@ suspected, and runs with fewer beside it from now on, until it succeeds or is lo
 
 Prompts run in engines, and workers vanish for many reasons: the first time that one vanishes with
 a job, nobody is suspected, and it takes four that vanish with nothing else to count as an attempt.
+
+A worker that lives can have a claim of which it does not know: the connection broke at its commit.
+Nobody is to blame for that, and it costs the worker nothing else that it holds.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    true,
+    update,
+)
 
 from penstock_shared.ledger import budgeting
 from penstock_shared.ledger.accepting import chunks
 from penstock_shared.ledger.budgeting import Reservation
-from penstock_shared.ledger.claiming import Claim
+from penstock_shared.ledger.claiming import WITHDRAWN, Fenced
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.schema import Attempt, Job, is_in
+from penstock_shared.ledger.schema import Attempt, Job, WorkerTime, is_in
 from penstock_shared.words import AttemptOutcome, JobState
 
 _BACKOFF_MS: Final = 1_000
 _ALWAYS: Final = true()
 _VANISHED: Final = "its worker was lost"
+_UNKNOWN: Final = "its lease ran out, and its worker lives"
 _TOGETHER: Final = "together with others"
 _VANISHED_AN_ATTEMPT: Final = 4
 _IS_RUNNING = is_in(JobState.RUNNING)
@@ -40,21 +54,39 @@ class _Loss(NamedTuple):
     job_id: str
     fence: int
     attempts: int
+    is_withdrawn: bool
     reservation: Reservation | None
 
 
 class _Ended(NamedTuple):
     requeued: Sequence[_Loss]
     dead: Sequence[_Loss]
+    withdrawn: Sequence[_Loss]
 
 
 def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
-    """End the claims of workers that let a lease run out: whoever loses one lease loses all."""
+    """End the claims of workers that let a lease run out: who is silent loses all its claims.
+
+    A worker is silent when its books are closed, see ``worker_time.close_silent``. One that lives
+    loses only the claims whose leases ran out.
+    """
+    ran_out = Job.lease_until_ms < now_ms
+    lives = exists().where(WorkerTime.worker_id == Job.worker_id, WorkerTime.ended_ms.is_(None))
     with database.write() as connection:
+        unknown = _read(connection, ran_out, lives, skip_locked=True)
+        ended = _lose(
+            connection,
+            unknown,
+            reason=_UNKNOWN,
+            together=False,
+            counts=False,
+            now_ms=now_ms,
+            max_attempts=max_attempts,
+        )
+        outcomes = [ended]
         silent = connection.scalars(
-            select(Job.worker_id).where(_IS_RUNNING, Job.lease_until_ms < now_ms).distinct()
+            select(Job.worker_id).where(_IS_RUNNING, ran_out, ~lives).distinct()
         ).all()
-        outcomes = []
         for worker_id in silent:
             its_own = Job.worker_id == worker_id
             count = connection.scalar(select(func.count()).where(_IS_RUNNING, its_own)) or 0
@@ -77,7 +109,7 @@ def requeue_lost(database: Database, *, now_ms: int, max_attempts: int) -> Lost:
 
 def lose(
     database: Database,
-    claims: Sequence[Claim],
+    claims: Sequence[Fenced],
     *,
     reason: str,
     together: bool,
@@ -112,12 +144,12 @@ def _is_an_attempt(connection: Connection, losses: Sequence[_Loss]) -> bool:
 
 
 def _read(
-    connection: Connection, which: ColumnElement[bool], *, skip_locked: bool = False
+    connection: Connection, *which: ColumnElement[bool], skip_locked: bool = False
 ) -> list[_Loss]:
-    columns = (Job.id, Job.fence, Job.attempts, *budgeting.RESERVED)
-    query = select(*columns).where(_IS_RUNNING, which).order_by(Job.id)
+    columns = (Job.id, Job.fence, Job.attempts, Job.cancel_requested, *budgeting.RESERVED)
+    query = select(*columns).where(_IS_RUNNING, *which).order_by(Job.id)
     rows = connection.execute(query.with_for_update(skip_locked=skip_locked))
-    return [_Loss(row.id, row.fence, row.attempts, budgeting.reservation(row)) for row in rows]
+    return [_Loss(*row[:4], budgeting.reservation(row)) for row in rows]
 
 
 def _lose(
@@ -133,10 +165,19 @@ def _lose(
 ) -> _Ended:
     reason = f"{reason}, {_TOGETHER}" if together else reason
     _close_attempts(connection, losses, reason if counts else f"{reason}: not counted", now_ms)
+    withdrawn = [loss for loss in losses if loss.is_withdrawn]
+    losses = [loss for loss in losses if not loss.is_withdrawn]
+    _change(
+        connection,
+        withdrawn,
+        state=JobState.CANCELLED.value,
+        finished_ms=now_ms,
+        error=WITHDRAWN,
+    )
     if not counts:
         more = case((suspicious, 1), else_=0) if together else 0
         _requeue(connection, losses, attempts=Job.attempts - 1, suspicion=Job.suspicion + more)
-        return _Ended(losses, [])
+        return _Ended(losses, [], withdrawn)
     dead = [loss for loss in losses if loss.attempts >= max_attempts]
     back = [loss for loss in losses if loss.attempts < max_attempts]
     _change(
@@ -147,14 +188,15 @@ def _lose(
         error=f"lost in each of {max_attempts} attempts; the last time: {reason}",
     )
     _requeue(connection, back, not_before_ms=now_ms + _BACKOFF_MS * (Job.attempts - 1))
-    return _Ended(back, dead)
+    return _Ended(back, dead, withdrawn)
 
 
 def _counted(connection: Connection, outcomes: Sequence[_Ended]) -> Lost:
-    """Count them all; what the dead had reserved is free. It is the transaction's last step."""
-    dead = [loss for outcome in outcomes for loss in outcome.dead]
-    budgeting.release(connection, ((loss.reservation, 0) for loss in dead))
-    return Lost(sum(len(outcome.requeued) for outcome in outcomes), len(dead))
+    """Count them; what those that ended had reserved is free. The transaction's last step."""
+    ended = [loss for outcome in outcomes for loss in (*outcome.dead, *outcome.withdrawn)]
+    budgeting.release(connection, ((loss.reservation, 0) for loss in ended))
+    requeued = sum(len(outcome.requeued) for outcome in outcomes)
+    return Lost(requeued, sum(len(outcome.dead) for outcome in outcomes))
 
 
 def _requeue(connection: Connection, losses: Sequence[_Loss], **values: Any) -> None:

@@ -137,9 +137,10 @@ def give_back(
     the caller's to return to the queue.
     """
     with database.write() as connection:
-        claiming.release(connection, claims, now_ms)
+        cancelled = claiming.release(connection, claims, now_ms)
         wasted = _waste(connection, claims[0], cost_pusd)
         _book(connection, account, (0, wasted), spent, now_ms)
+        budgeting.release_all(connection, cancelled)
 
 
 def _waste(connection: Connection, claim: Claim, cost_pusd: int) -> int:

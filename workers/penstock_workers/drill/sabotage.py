@@ -13,6 +13,7 @@ from penstock_shared.broker import Wakeup
 from penstock_shared.errors import SettingsError
 from penstock_shared.ledger import claiming, settling, sweeping
 from penstock_shared.ledger.budgeting import Reservation
+from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.schema import Charge, Job, JobResult
 from penstock_shared.ledger.settling import Account, Settlement
 
@@ -56,8 +57,8 @@ def _without_fencing() -> None:
 def _without_heartbeat() -> None:
     """Renew no lease: whatever takes longer than one is taken for lost."""
 
-    def renew(*_: object, **__: object) -> frozenset[str]:
-        return frozenset()
+    def renew(*_: object, **__: object) -> list[Claim]:
+        return []
 
     claiming.renew = renew
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from penstock_shared import money
 from penstock_shared.ledger import claiming
-from penstock_shared.ledger.claiming import Claim, Hold
+from penstock_shared.ledger.claiming import Claimed, Hold
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.schema import Batch, Job, is_in
 from penstock_shared.words import BatchState, JobState
@@ -40,28 +40,32 @@ class _Group(NamedTuple):
 
 def claim(
     database: Database, tier: str, *, worker_id: str, lease_ms: int, now_ms: int, limit: int
-) -> list[Claim]:
+) -> Claimed:
     """Claim up to ``limit`` lines of a tier, of every running batch about as many.
 
     Lines with the same prefix come one after the other, and those after the first only when that
     one has ended: by then the engine has the prefix.
     """
     waiting = _running_with_lines(database, tier)
+    claimed = Claimed([], [])
     if not waiting:
-        return []
+        return claimed
     turn = now_ms % len(waiting)
     hold = Hold(worker_id, now_ms + lease_ms, now_ms)
-    claims: list[Claim] = []
     with database.write() as connection:
         for number, purse in enumerate(_read(connection, waiting[turn:] + waiting[:turn])):
-            share = -(-(limit - len(claims)) // (len(waiting) - number))
-            if share <= 0:
+            left = limit - len(claimed.claims) - len(claimed.unreadable)
+            if left <= 0:
                 break
+            share = -(-left // (len(waiting) - number))
             affordable = _affordable(connection, purse, share)
             if affordable > 0:
                 ids = _next_lines(connection, purse.id, tier, affordable)
-                claims += claiming.take(connection, ids, hold) if ids else []
-    return claims
+                if ids:
+                    more = claiming.take(connection, ids, hold)
+                    claimed.claims.extend(more.claims)
+                    claimed.unreadable.extend(more.unreadable)
+    return claimed
 
 
 def _running_with_lines(database: Database, tier: str) -> list[str]:

@@ -204,6 +204,7 @@ def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
         "attempts": 0,
         "suspicion": 0,
         "worker_id": None,
+        "cancel_requested": False,
         "published_ms": None,
         "not_before_ms": None,
         "deadline_ms": None,
