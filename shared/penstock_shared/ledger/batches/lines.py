@@ -208,7 +208,6 @@ def _retry(database: Database, batch_id: str, job_ids: Sequence[str]) -> int:
         "published_ms": None,
         "not_before_ms": None,
         "deadline_ms": None,
-        "cancel_requested": False,
         "finished_ms": None,
         "error": None,
         "backlog_rank": Job.batch_line,
