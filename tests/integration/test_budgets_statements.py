@@ -66,7 +66,7 @@ def test_without_budgets_no_statement_is_added(database: Database) -> None:
         "lose": 3,
         "retry": 1,
         "drop": 1,
-        "cancel": 3,
+        "cancel": 2,
         "expire": 1,
     }
     assert used(database) == {}
@@ -81,4 +81,4 @@ def test_under_budgets_a_batch_takes_one_statement_for_each_period_and_one_for_a
         assert len(sent) == 1 + 2 + 1
         sent.clear()
         claiming.cancel(database, [o.job_id for o in outcomes if isinstance(o, Accepted)], NOW)
-        assert len(sent) == 3 + 1
+        assert len(sent) == 2 + 1
