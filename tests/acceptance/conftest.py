@@ -1,5 +1,6 @@
 """One stack for most acceptance tests: two tiers of real vLLM on a PostgreSQL ledger."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from tests.acceptance.command import Home, no_leftovers
 from tests.services import PostgresServer
 
 _ENDS_S = 1_200  # engines load in these tests, and a slow machine is no failure
+
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
