@@ -103,9 +103,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Free the connections; batches with ``name`` or ``out`` go on with the same call.
-
-        One without either that is not all loaded is cancelled: nobody could load the rest.
+        """Free the connections. Batches go on with the same call, if it has ``name`` or ``out``;
+        one without either that is not all loaded is cancelled: nobody could load the rest.
         """
         for batch in self._batches:
             batch.close()
@@ -133,10 +132,9 @@ class Client:
 
         ``kind`` is chat, completion (one text to continue) or embedding (each message is a text;
         the answer is a JSON list of vectors). ``response_format`` is OpenAI's: with a JSON Schema,
-        ``json.loads(result.text)`` matches it, or the job has failed.
-
-        ``deadline`` is a moment, a timedelta or seconds from now. Sampling parameters have their
-        usual names: max_tokens, temperature, top_p, top_k, min_p, seed, stop and the penalties.
+        ``json.loads(result.text)`` matches it, or the job has failed. ``deadline`` is a moment, a
+        timedelta or seconds from now. Sampling parameters have their usual names: max_tokens,
+        temperature, top_p, top_k, min_p, seed, stop and the penalties.
         Raises InvalidRequest (and its kinds, such as BudgetExceeded) and LedgerUnavailable; then
         nothing was accepted.
         """

@@ -12,7 +12,7 @@ from tests.services import PostgresServer
 _ENDS_S = 1_200  # engines load in these tests, and a slow machine is no failure
 
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all they start.
+# Started in the background of a shell, they would ignore Ctrl-C, and so would all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -84,6 +84,11 @@ def file_of(place: str | None) -> Path | None:
     return path if not is_there or path.is_file() else None
 
 
+def is_standard_output(place: str | None) -> bool:
+    """Whether what a command prints would stand between the lines that go to this output."""
+    return place == STANDARD or (place is not None and DESCRIPTORS.get(place) == 1)
+
+
 def place_of(output: str | None) -> str | None:
     """An output under a name that holds in every folder, and in the next command."""
     if output is None or output == STANDARD:

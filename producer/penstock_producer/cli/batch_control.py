@@ -8,6 +8,7 @@ from rich.console import Console
 
 from penstock_producer.batch.collecting import write_results
 from penstock_producer.batch.pausing import BY_OPERATOR
+from penstock_producer.batch.shape import is_standard_output
 from penstock_producer.cli import batch_options as options
 from penstock_producer.cli.batch_input import find_input, has_columns
 from penstock_producer.cli.facts import open_ledger, print_json
@@ -39,12 +40,10 @@ def results(
         answered, failed = write_results(database, batch_id, out=out, errors=errors, source=source)
     facts = {"batch_id": batch_id, "out_lines": answered, "error_lines": failed}
     said = f"{answered:,} answers and {failed:,} errors of {record.total:,} lines"
-    if not as_json:
-        err.print(said, markup=False)
-    elif out == options.STANDARD:
-        err.print_json(data=facts)
+    if as_json:
+        print_json(facts, sys.stderr if is_standard_output(out) else sys.stdout)
     else:
-        print_json(facts)
+        err.print(said, markup=False)
 
 
 def cancel(batch_id: options.BatchId, as_json: options.AsJson = False) -> None:

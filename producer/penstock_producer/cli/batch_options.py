@@ -3,7 +3,7 @@
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -57,8 +57,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="only check and estimate
 AsJson = Annotated[bool, typer.Option("--json", help="print facts as one JSON line")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask before money is spent")]
 BatchId = Annotated[str, typer.Argument(metavar="ID")]
-
-STANDARD: Final = "-"
 
 
 def read_options(

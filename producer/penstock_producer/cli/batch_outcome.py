@@ -1,5 +1,7 @@
 """How ``penstock batch run`` ends: what it says, and with which exit status."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,8 +11,7 @@ from rich.console import Console
 from penstock_producer.batch.output_places import Places
 from penstock_producer.batch.pausing import BY_OPERATOR, INTERRUPTED, has_spent_all
 from penstock_producer.batch.running import RunOptions, Summary
-from penstock_producer.batch.shape import Shape
-from penstock_producer.cli import batch_options as options
+from penstock_producer.batch.shape import Shape, is_standard_output
 from penstock_producer.cli import batch_words as words
 from penstock_producer.cli.facts import print_json
 from penstock_shared import money
@@ -36,14 +37,18 @@ def pause_and_leave(
     raise typer.Exit(exit_status)
 
 
-def report(summary: Summary, run: RunOptions, console: Console, *, as_json: bool) -> None:
-    """Say what there is now. Raises BatchFailed, MaxCostReached or BatchStopped."""
-    if not as_json:
+def report(
+    summary: Summary, run: RunOptions, console: Console, facts: Mapping[str, Any] | None
+) -> None:
+    """Say what there is now: in words, or with these other ``facts`` as JSON.
+
+    Raises BatchFailed, MaxCostReached or BatchStopped.
+    """
+    if facts is None:
         console.print(in_words(summary, run), markup=False, soft_wrap=True)
-    elif run.out == options.STANDARD:
-        console.print_json(data=facts_of(summary))
     else:
-        print_json(facts_of(summary))
+        stream = sys.stderr if is_standard_output(run.out) else sys.stdout
+        print_json({**facts_of(summary), **facts}, stream)
     _raise_for(summary)
 
 
@@ -66,7 +71,7 @@ def _error_file(summary: Summary, run: RunOptions) -> str:
     """Where the lines without an answer are, as short as a person would write it."""
     out = run.out or ""
     place = Places.of(Shape.of(summary.record), out, run.errors).errors or out
-    if place == options.STANDARD:
+    if is_standard_output(place):
         return "standard output"
     path = Path(place)
     here = Path.cwd()

@@ -11,16 +11,20 @@ from rich.text import Text
 
 from penstock_producer.batch.estimating import Band, Estimate, TierEstimate
 from penstock_producer.batch.preparing import Preparation
+from penstock_producer.batch.reading import Source
 from penstock_producer.cli import batch_words as words
 from penstock_producer.cli.facts import on_one_line
 from penstock_shared import money
 
 ERRORS_SHOWN: Final = 20
+SKIPPED_SHOWN: Final = 5
+_SKIPPED_FACTS: Final = 100
 
 
-def errors_table(preparation: Preparation) -> Table:
-    """The first wrong lines; escape has made them harmless."""
-    table = Table("line", "custom_id", "code", "what, and what to do", title_justify="left")
+def errors_table(preparation: Preparation, kind: str) -> Table:
+    """The first wrong lines, or rows of this kind of input; escape has made them harmless."""
+    number = "row" if kind in ("csv", "parquet") else "line"
+    table = Table(number, "custom_id", "code", "what, and what to do", title_justify="left")
     table.title = f"{preparation.error_count:,} of {preparation.total:,} lines are wrong"
     for error in preparation.errors[:ERRORS_SHOWN]:
         cells = (error.custom_id or "", error.code, error.message)
@@ -28,6 +32,24 @@ def errors_table(preparation: Preparation) -> Table:
     if preparation.error_count > ERRORS_SHOWN:
         table.caption = f"and {preparation.error_count - ERRORS_SHOWN:,} more"
     return table
+
+
+def skipped_view(source: Source) -> str:
+    """The first files of a folder that give no line, each on a line; "" without any."""
+    if not source.skipped_count:
+        return ""
+    shown = [on_one_line(each) for each in source.skipped[:SKIPPED_SHOWN]]
+    more = source.skipped_count - len(shown)
+    rest = [f"and {more:,} more"] if more else []
+    listed = "".join(f"  {each}\n" for each in shown + rest)
+    return f"files that are passed over: {source.skipped_count:,}\n{listed}"
+
+
+def skipped_facts(source: Source) -> dict[str, Any]:
+    """The same for scripts, with the first hundred; nothing without any."""
+    if not source.skipped_count:
+        return {}
+    return {"skipped_count": source.skipped_count, "skipped": source.skipped[:_SKIPPED_FACTS]}
 
 
 def estimate_view(preparation: Preparation, estimate: Estimate) -> RenderableType:

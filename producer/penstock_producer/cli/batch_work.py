@@ -83,7 +83,8 @@ def load(plan: Plan) -> None:
             if interrupt.asked.is_set():
                 batch_outcome.pause_and_leave(ready.database, record.id, err, interrupt.exit_status)
         if plan.as_json:
-            print_json({"batch_id": record.id, "total": record.total})
+            facts = {"batch_id": record.id, "total": record.total}
+            print_json({**facts, **batch_views.skipped_facts(ready.source)})
         else:
             sys.stdout.write(record.id + "\n")
         if record.is_loaded and record.state is BatchState.PAUSED:
@@ -115,13 +116,12 @@ def _show(plan: Plan, source: Source, preparation: Preparation, estimate: Estima
     if plan.as_json:
         if plan.dry_run or stops:
             facts = batch_views.estimate_facts(preparation, estimate)
-            print_json({**facts, "errors": batch_views.error_facts(preparation)})
+            errors = batch_views.error_facts(preparation)
+            print_json({**facts, "errors": errors, **batch_views.skipped_facts(source)})
     else:
-        if source.skipped_count:
-            passed_over = f"{source.skipped_count:,} files are passed over: {source.skipped[0]}"
-            err.print(passed_over, markup=False)
+        err.print(batch_views.skipped_view(source), markup=False, end="")
         if preparation.error_count:
-            err.print(batch_views.errors_table(preparation))
+            err.print(batch_views.errors_table(preparation, source.kind))
     beginning.check(preparation, plan.run)
     if not plan.as_json:
         console = out if plan.dry_run else err
@@ -170,4 +170,5 @@ def _watch(plan: Plan, ready: _Ready, batch: BatchRun, record: BatchRecord) -> N
             summary = batch.run(on_progress=watch.run, stop=interrupt.asked)
         if interrupt.asked.is_set():
             batch_outcome.pause_and_leave(database, record.id, err, interrupt.exit_status)
-    batch_outcome.report(summary, plan.run, err, as_json=plan.as_json)
+    facts = batch_views.skipped_facts(ready.source) if plan.as_json else None
+    batch_outcome.report(summary, plan.run, err, facts)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from penstock_shared.cli import settings_of
 from penstock_shared.ledger.database import Database
@@ -24,9 +24,9 @@ def open_ledger() -> Iterator[Database]:
         database.close()
 
 
-def print_json(facts: Mapping[str, Any]) -> None:
-    """One line."""
-    sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+def print_json(facts: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """One line, on standard output unless another stream is given."""
+    (stream or sys.stdout).write(json.dumps(facts, ensure_ascii=False) + "\n")
 
 
 def harmless(text: str) -> str:

@@ -1,95 +1,29 @@
-"""``penstock batch``: files in, files out, beside a worker that has no engine."""
+"""``penstock batch run``: files in, files out."""
 
 import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from penstock_producer.cli.main import run
-from penstock_shared.ledger.batches import loading, records
+from penstock_shared.ledger.batches import records
 from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
-from penstock_shared.ledger.migrate import migrate
 from penstock_shared.ledger.settling import Settlement
 from tests.batch_worker import BatchWorker, answer_or_fail
+from tests.integration.batch_commands.files import (
+    Penstock,
+    names,
+    questions,
+    read,
+    request,
+    write,
+)
 
 BOUND_S = 60.0
-
-
-class Done(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def facts(self) -> Any:
-        """The last line, which is JSON."""
-        return json.loads(self.out.splitlines()[-1])
-
-
-Penstock = Callable[..., Done]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The ledger of a home whose stack does not run."""
-    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "home").mkdir()
-    opened = Database(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
-    migrate(opened)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def penstock(ledger: Database, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> Penstock:
-    def call(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["penstock", "batch", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run()
-        out, err = capfdbinary.readouterr()
-        return Done(int(ended.value.code or 0), out.decode(), err.decode())
-
-    return call
-
-
-@pytest.fixture
-def worker(ledger: Database) -> Iterator[BatchWorker]:
-    with BatchWorker(ledger) as worker:
-        yield worker
-
-
-def request(custom_id: str, prompt: str, **body: Any) -> str:
-    chat = {"messages": [{"role": "user", "content": prompt}], **body}
-    return json.dumps(
-        {"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": chat},
-        ensure_ascii=False,
-    )
-
-
-def write(path: Path, *requests: str) -> Path:
-    path.write_text("".join(f"{each}\n" for each in requests), encoding="utf-8")
-    return path
-
-
-def questions(path: Path, count: int, *more: str) -> Path:
-    return write(path, *(request(f"q-{n}", f"What is {n}?") for n in range(count)), *more)
-
-
-def read(path: str | Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()]
-
-
-def names(path: str | Path) -> list[str]:
-    return sorted(line["custom_id"] for line in read(path))
 
 
 def test_every_line_is_in_exactly_one_of_the_two_files(
@@ -202,6 +136,36 @@ def test_a_folder_is_cut_and_each_document_summed_up(
     assert done.status == 0, done.err
     counts = penstock("show", done.facts["batch_id"], "--json").facts["counts"]
     assert (counts["queued"], counts["waiting"]) == (done.facts["total"] - 1, 1)
+
+
+def test_files_that_are_passed_over_are_named(
+    penstock: Penstock, ledger: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("One.", encoding="utf-8")
+    for number in range(7):
+        (tmp_path / "docs" / f"{number}.png").write_bytes(b"")
+    run = ("run", "docs", "-o", "out.jsonl", "--template", "{{ text }}", "--dry-run")
+    shown = penstock(*run).err
+    assert "files that are passed over: 7" in shown
+    assert "  4.png: no document" in shown
+    assert "and 2 more" in shown
+    facts = penstock(*run, "--json").facts
+    assert (facts["skipped_count"], len(facts["skipped"])) == (7, 7)
+
+
+def test_facts_stay_out_of_answers_on_standard_output(
+    penstock: Penstock, worker: BatchWorker, tmp_path: Path
+) -> None:
+    questions(tmp_path / "in.jsonl", 3)
+    done = penstock("run", "in.jsonl", "-o", "/dev/stdout", "--json")
+    assert done.status == 0, done.err
+    assert {json.loads(line)["custom_id"] for line in done.out.splitlines()} == {
+        "q-0",
+        "q-1",
+        "q-2",
+    }
+    assert json.loads(done.err.splitlines()[-1])["out_lines"] == 3
 
 
 def test_wrong_lines_are_named_before_anything_is_spent(
@@ -319,118 +283,6 @@ def test_a_command_leaves_a_batch_alone_that_an_operator_paused(
             assert "by an operator" in done.err
         assert worker.settled == 1
     assert len(names("out.jsonl")) == 1
-
-
-def test_submit_does_not_wait_and_results_come_while_the_rest_runs(
-    penstock: Penstock, ledger: Database, tmp_path: Path
-) -> None:
-    questions(tmp_path / "in.jsonl", 4, request("bad", "fail"))
-    submitted = penstock("submit", "in.jsonl", "--workflow", "nightly")
-    assert submitted.status == 0, submitted.err
-    batch_id = submitted.out.strip()
-    assert penstock("results", batch_id, "-o", "none.jsonl").status == 0
-    BatchWorker(ledger, at_once=2).serve()
-    some = penstock("results", batch_id, "-o", "some.jsonl", "--json").facts
-    assert some == {"batch_id": batch_id, "out_lines": 2, "error_lines": 0}
-    BatchWorker(ledger).serve()
-    done = penstock("results", batch_id, "-o", "-", "--errors", "bad.jsonl")
-    assert len(done.out.splitlines()) == 4
-    assert names("bad.jsonl") == ["bad"]
-
-
-def test_the_same_input_submitted_again_is_another_batch(
-    penstock: Penstock, ledger: Database, tmp_path: Path
-) -> None:
-    questions(tmp_path / "in.jsonl", 2)
-    first, second = (penstock("submit", "in.jsonl", "--json").facts for _ in range(2))
-    assert first["batch_id"] != second["batch_id"]
-    assert first["total"] == 2
-
-
-def test_lists_and_shows_have_exact_facts(
-    penstock: Penstock, ledger: Database, tmp_path: Path
-) -> None:
-    questions(tmp_path / "in.jsonl", 3, request("bad", "fail"))
-    assert "there is no batch" in penstock("list").out
-    first = penstock("submit", "in.jsonl", "--tenant", "acme").out.strip()
-    second = penstock("submit", "in.jsonl").out.strip()
-    BatchWorker(ledger, at_once=2).serve()
-    listed = [json.loads(line) for line in penstock("list", "--json").out.splitlines()]
-    assert [batch["batch_id"] for batch in listed] == [second, first]
-    assert penstock("list", "--tenant", "acme", "--json").facts["batch_id"] == first
-    assert "░" in penstock("list").out
-    for batch_id in (first, second):
-        facts = penstock("show", batch_id, "--json").facts
-        assert sum(facts["counts"].values()) == facts["total"] == 4
-        assert [tier["tier"] for tier in facts["tiers"]] == ["small"]
-    assert "lines      4 = " in penstock("show", second).out
-
-
-def test_cancelled_lines_are_counted_and_the_rest_stays(
-    penstock: Penstock, ledger: Database, tmp_path: Path
-) -> None:
-    questions(tmp_path / "in.jsonl", 4)
-    batch_id = penstock("submit", "in.jsonl").out.strip()
-    BatchWorker(ledger, at_once=1).serve()
-    assert penstock("cancel", batch_id, "--json").facts["state"] == "cancelled"
-    counts = penstock("show", batch_id, "--json").facts["counts"]
-    assert (counts["succeeded"], counts["cancelled"]) == (1, 3)
-    assert penstock("resume", batch_id).status == 80
-    refused = penstock("retry-failed", batch_id)
-    assert refused.status == 80
-    assert "run its input with another OUT" in refused.err
-
-
-def test_submit_loads_a_batch_that_was_paused_meanwhile_and_says_so(
-    penstock: Penstock, ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    questions(tmp_path / "in.jsonl", 100)
-    load = loading.load
-
-    def load_and_pause(*arguments: Any, **more: Any) -> None:
-        load(*arguments, **more)
-        records.pause(ledger, records.newest(ledger)[0].id, "by an operator")
-
-    monkeypatch.setattr(loading, "load", load_and_pause)
-    done = penstock("submit", "in.jsonl")
-    [record] = records.newest(ledger)
-    assert (done.status, done.out.strip(), record.loaded) == (0, record.id, 100)
-    assert "paused: by an operator" in done.err
-
-
-def test_failed_lines_can_be_tried_again(
-    penstock: Penstock, ledger: Database, tmp_path: Path
-) -> None:
-    write(tmp_path / "in.jsonl", request("a", "fail"), request("b", "fine"))
-    with BatchWorker(ledger):
-        penstock("run", "in.jsonl", "-o", "out.jsonl")
-    batch_id = penstock("list", "--json").facts["batch_id"]
-    assert penstock("retry-failed", batch_id, "--json").facts["retried"] == 1
-    penstock("pause", batch_id)
-    assert f"after 'penstock batch resume {batch_id}'" in penstock("retry-failed", batch_id).err
-    penstock("resume", batch_id)
-
-    def fine(claim: Claim) -> Settlement:
-        return answer_or_fail(claim._replace(request=claim.request.build("now it works")))
-
-    with BatchWorker(ledger, answering=fine):
-        done = penstock("run", "in.jsonl", "-o", "out.jsonl")
-    assert done.status == 0, done.err
-    assert names("out.jsonl") == ["a", "b"]
-    assert read("out.errors.jsonl") == []
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("show", "no"), ("results", "no", "-o", "x"), ("cancel", "no"), ("pause", "no"),
-        ("resume", "no"), ("retry-failed", "no"),
-    ],
-)  # fmt: skip
-def test_an_unknown_batch_is_exit_status_66(penstock: Penstock, command: tuple[str, ...]) -> None:
-    done = penstock(*command)
-    assert done.status == 66
-    assert "there is no batch 'no'" in done.err
 
 
 @pytest.mark.parametrize(
