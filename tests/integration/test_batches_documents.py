@@ -1,18 +1,16 @@
 """Documents: a line that sums up others becomes a job when they have ended."""
 
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import update
 
 from penstock_shared.budgets import Budget
 from penstock_shared.ledger import settling
-from penstock_shared.ledger.accepting import Draft
 from penstock_shared.ledger.batches import documents, lines, records
 from penstock_shared.ledger.batches.lines import Counts
 from penstock_shared.ledger.database import Database
+from penstock_shared.ledger.schema import BatchDocument
 from penstock_shared.ledger.settling import Settlement
 from penstock_shared.settings import Settings
 from penstock_shared.words import BatchState, JobState
@@ -106,22 +104,18 @@ def test_a_prompt_that_cannot_be_served_refuses_its_document_and_no_other(
     assert lines.count(database, "batch_2") == Counts(queued=1, succeeded=3)
 
 
-def test_a_document_that_cannot_be_made_does_not_hold_up_the_others(
-    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_document_that_a_newer_version_wrote_holds_up_no_other(
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     a_document(database)
     a_document(database, batch_id="batch_2")
     answer_all(database)
-    enter = documents.enter
-
-    def enter_or_fail(connection: Connection, drafts: Sequence[Draft], **more: Any) -> None:
-        if any(draft.place and draft.place.batch_id == BATCH for draft in drafts):
-            raise RuntimeError("there is a bug")
-        enter(connection, drafts, **more)
-
-    monkeypatch.setattr(documents, "enter", enter_or_fail)
+    with database.write() as connection:
+        mine = BatchDocument.batch_id == BATCH
+        connection.execute(update(BatchDocument).where(mine).values(request='{"colour": "blue"}'))
     assert documents.promote(database, SETTINGS, NOW) == 1
     assert lines.count(database, BATCH) == Counts(succeeded=3, waiting=1)
+    assert lines.count(database, "batch_2") == Counts(queued=1, succeeded=3)
     assert f"line 4 of batch {BATCH}" in caplog.text
 
 

@@ -5,7 +5,7 @@ Its prompt is a Jinja2 template over ``parts``, the answers of those lines in th
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, tuple_, update
@@ -45,7 +45,9 @@ class Document(NamedTuple):
 
 class _Waiting(NamedTuple):
     batch_id: str
-    document: Document
+    line: int
+    document: str
+    request: str  # as JSON: this version may not be able to read it
     answers: Sequence[str | None]  # None: that part has no answer
 
 
@@ -88,9 +90,9 @@ def promote(
             except Unavailable:
                 raise
             except Exception:
-                line = waiting.document.line
-                log.exception("line %d of batch %s cannot be made yet", line, waiting.batch_id)
-        after = (ready[-1].batch_id, ready[-1].document.line)
+                where = (waiting.line, waiting.batch_id)
+                log.exception("line %d of batch %s cannot be made yet", *where)
+        after = (ready[-1].batch_id, ready[-1].line)
     return done
 
 
@@ -153,7 +155,10 @@ def _ready(
         query = query.where(BatchDocument.batch_id == batch_id)
     with database.read() as connection:
         rows = connection.execute(query).all()
-        return [_Waiting(r.batch_id, _document(r), _answers(connection, r)) for r in rows]
+        return [
+            _Waiting(row.batch_id, row.line, row.document, row.request, _answers(connection, row))
+            for row in rows
+        ]
 
 
 def _answers(connection: Connection, row: Any) -> list[str | None]:
@@ -168,36 +173,32 @@ def _answers(connection: Connection, row: Any) -> list[str | None]:
     return [found.get(line) for line in range(row.first_line, row.last_line + 1)]
 
 
-def _document(row: Any) -> Document:
-    request = Request.model_validate_json(row.request)
-    return Document(row.line, row.document, row.first_line, row.last_line, request)
-
-
 def _draft(waiting: _Waiting, settings: Settings) -> Draft | Refusal:
-    batch_id, document, answers = waiting
+    batch_id, line, document, _, answers = waiting
     missing = sum(answer is None for answer in answers)
     if missing:
         message = f"{missing} of its {len(answers)} parts have no answer; retry them"
-        return Refusal(document.line, document.document, PARTS_FAILED, message, None)
+        return Refusal(line, document, PARTS_FAILED, message, None)
     try:
-        request = _filled(document, answers)
+        request = _filled(waiting)
         draft = Draft(request, route(request, settings))
     except PenstockError as error:
-        return Refusal(document.line, document.document, error.code, error.message, None)
-    return draft._replace(place=Place(batch_id, document.line, document.document, document.line))
+        return Refusal(line, document, error.code, error.message, None)
+    return draft._replace(place=Place(batch_id, line, document, line))
 
 
-def _filled(document: Document, answers: Iterable[str | None]) -> Request:
-    *before, template = document.request.messages
+def _filled(waiting: _Waiting) -> Request:
+    request = Request.model_validate_json(waiting.request)
+    *before, template = request.messages
     try:
         text = ENVIRONMENT.from_string(template.content).render(
-            parts=list(answers), document=document.document
+            parts=list(waiting.answers), document=waiting.document
         )
     except TEMPLATE_ERRORS as error:
         raise InvalidRequest(f"the reduce prompt cannot be filled: {error}") from None
     filled = template.model_copy(update={"content": text})
-    fields = document.request.model_dump(exclude={"messages", "sampling"})
-    sampling = document.request.sampling.model_dump()
+    fields = request.model_dump(exclude={"messages", "sampling"})
+    sampling = request.sampling.model_dump()
     return Request.build([*before, filled], **fields, **sampling)
 
 
@@ -205,7 +206,7 @@ def _end_wait(
     database: Database, estimator: Estimator, ready: _Waiting, outcome: Draft | Refusal, now_ms: int
 ) -> bool:
     """Let a document wait no more; False when somebody else did it. Raises BudgetExceeded."""
-    where = (*_waits_in(ready.batch_id), BatchDocument.line == ready.document.line)
+    where = (*_waits_in(ready.batch_id), BatchDocument.line == ready.line)
     if isinstance(outcome, Refusal):
         with database.write() as connection:
             refused = connection.execute(update(BatchDocument).where(*where).values(state=_FAILED))
