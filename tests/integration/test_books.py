@@ -7,9 +7,14 @@ from penstock_shared.ledger.worker_time import Spent
 from tests.examples import ACCOUNT, NOW, WORKER, accept_some, claim_some, rows, succeeded
 
 
-def open_books(database: Database) -> None:
+def open_books(database: Database, price_per_hour_pusd: int = 9) -> None:
     worker_time.open_books(
-        database, worker_id=WORKER, tier="small", host="here", price_per_hour_pusd=9, started_ms=NOW
+        database,
+        worker_id=WORKER,
+        tier="small",
+        host="here",
+        price_per_hour_pusd=price_per_hour_pusd,
+        started_ms=NOW,
     )
 
 
@@ -71,6 +76,21 @@ def test_a_worker_that_wakes_up_again_opens_its_books_again(database: Database) 
     assert (books.charged_pusd, books.waste_pusd, books.has_ended) == (60, 0, False)
     worker_time.close_books(database, WORKER, Spent(200, 140), NOW, died=False)
     assert worker_time.read_books(database)[0].difference_pusd == 0
+
+
+def test_what_was_assumed_of_a_worker_that_was_taken_for_dead_does_not_stay(
+    database: Database,
+) -> None:
+    open_books(database, price_per_hour_pusd=3_600_000)  # one picodollar a millisecond
+    [claim] = claim_some(database, accept_some(database))
+    worker_time.keep_books(database, WORKER, Spent(1, 0), NOW + 5)  # in a step that is not metered
+    worker_time.close_silent(database, NOW + 6)
+    assert worker_time.read_books(database)[0].waste_pusd == 5
+    settling.give_back(database, ACCOUNT, [claim], 1, NOW + 6, spent=Spent(1, 0))
+    worker_time.close_books(database, WORKER, Spent(1, 0), NOW + 6, died=False)
+    [books] = worker_time.read_books(database)
+    assert (books.paid_pusd, books.waste_pusd, books.idle_pusd) == (6, 1, 5)
+    assert books.difference_pusd == 0
 
 
 def test_a_settlement_carries_the_meters_word_so_that_the_books_are_never_behind(

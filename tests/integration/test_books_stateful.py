@@ -140,7 +140,7 @@ class Books(RuleBasedStateMachine):
             self._settle(hand, group)
 
     def _settle(self, hand: Hand, group: list[Settlement]) -> None:
-        settling.settle(self.database, hand.account, group, NOW, spent=hand.spent)
+        settling.settle(self.database, hand.account, group, hand.now, spent=hand.spent)
 
     @rule(slot=slots, choice=choices, times=times)
     def give_back(self, slot: int, choice: int, times: int) -> None:
@@ -149,7 +149,7 @@ class Books(RuleBasedStateMachine):
             claim, cost = hand.take(choice)
             for _ in range(times):
                 settling.give_back(
-                    self.database, hand.account, [claim], cost, NOW, spent=hand.spent
+                    self.database, hand.account, [claim], cost, hand.now, spent=hand.spent
                 )
 
     @rule()
@@ -209,4 +209,4 @@ def test_the_books_add_up_whatever_happens(sqlite_template: Path, tmp_path: Path
         shutil.copy(sqlite_template, path)
         return Books(Database(f"sqlite:///{path}"))
 
-    run_state_machine_as_test(make, settings=settings(max_examples=50, stateful_step_count=40))
+    run_state_machine_as_test(make, settings=settings(max_examples=100, stateful_step_count=40))

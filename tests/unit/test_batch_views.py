@@ -78,7 +78,7 @@ def test_scripts_get_exact_money_and_seconds() -> None:
 
 
 def test_the_first_wrong_lines_are_shown_and_the_others_counted() -> None:
-    shown = printed(views.errors_table(a_preparation(150)))
+    shown = printed(views.errors_table(a_preparation(150), "openai"))
     assert "150 of 350 lines are wrong" in shown
     assert "and 130 more" in shown
     assert shown.count("max_tokens: too many") == views.ERRORS_SHOWN

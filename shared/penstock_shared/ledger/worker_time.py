@@ -141,21 +141,24 @@ def _price_of(price_per_hour_pusd: int, milliseconds: int) -> int:
 def of_the_living(spent: Spent | None, now_ms: int) -> dict[str, Any]:
     """Columns that a worker writes as long as it lives, whatever it writes.
 
-    It may have been taken for dead. A word of the meter that was held up on its way must not
-    overwrite a later one; None: it said nothing.
+    A word of the meter that was held up on its way must not overwrite a later one; None: it said
+    nothing. If the worker was taken for dead, what the end of its books assumed holds no more.
     """
-    alive: dict[str, Any] = {
-        "lost_pusd": spent.wasted_pusd if spent else 0,
+    books = WorkerTime
+    alive = {
         "ended_ms": None,
-        "seen_ms": case((WorkerTime.seen_ms < now_ms, now_ms), else_=WorkerTime.seen_ms),
+        "seen_ms": case((books.seen_ms < now_ms, now_ms), else_=books.seen_ms),
     }
     if spent is None:
-        return alive
-    is_news = WorkerTime.paid_pusd < spent.paid_pusd
+        return {**alive, "lost_pusd": 0}
+    was_closed = books.ended_ms.is_not(None)
+    is_news = was_closed | (books.paid_pusd < spent.paid_pusd)
+    is_more = was_closed | (books.lost_pusd < spent.wasted_pusd)
     return {
-        "paid_pusd": case((is_news, spent.paid_pusd), else_=WorkerTime.paid_pusd),
-        "idle_pusd": case((is_news, spent.idle_pusd), else_=WorkerTime.idle_pusd),
         **alive,
+        "paid_pusd": case((is_news, spent.paid_pusd), else_=books.paid_pusd),
+        "idle_pusd": case((is_news, spent.idle_pusd), else_=books.idle_pusd),
+        "lost_pusd": case((is_more, spent.wasted_pusd), else_=books.lost_pusd),
     }
 
 
