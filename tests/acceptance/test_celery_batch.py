@@ -14,7 +14,7 @@ from penstock_producer import Client, load_settings
 from tests.acceptance.command import STOP_S, Home, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs" / "batches.md"
-BOUND_S = 300.0
+BOUND_S = 200.0
 
 
 def test_the_documented_pipeline_asks_about_the_answers_of_a_batch(
