@@ -35,6 +35,7 @@ _ENGINE: Final = {
 _WARM_LINES: Final = 64
 _SAME: Final = 0.9  # rounding depends on who shares a step; a reworded line may end otherwise
 _TOY: Final = "penstock-toys/large"
+_ACCEPTED: Final = 10  # times as many lines to see how fast the ledger takes them
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,17 +73,11 @@ class Bench:
         return Pair(mine, theirs, self._check(source))
 
     def _penstock(self, source: Path) -> float:
-        """The whole command; like the runner's, its packages are imported already."""
+        """The whole command."""
+        run = ("--home", str(self._folder), "batch", "run", str(source))
         out = str(source.with_suffix(".out"))
         tenant = source.stem  # nothing is cached from another file
-        words = ["--home", str(self._folder), "batch", "run", str(source), "-o", out]
-        words += ["--tenant", tenant, "--json"]
-        start = time.perf_counter()
-        ended = CliRunner().invoke(penstock, words)
-        seconds = time.perf_counter() - start
-        if ended.exit_code:
-            raise RuntimeError(f"penstock batch run: {ended.output[-2000:]}")
-        return seconds
+        return _invoke(*run, "-o", out, "--tenant", tenant, "--json")
 
     def _theirs(self, source: Path) -> float:
         return self._runner.run(source, source.with_suffix(".runner"))
@@ -96,6 +91,29 @@ class Bench:
         if not wanted == texts[0].keys() == texts[1].keys() or same < _SAME * len(wanted):
             raise RuntimeError(f"only {same} lines were answered alike; this measures nothing")
         return sum(line["penstock"]["cached"] for line in ours)
+
+
+def _invoke(*words: str) -> float:
+    """Seconds of one command, whose packages are imported already."""
+    start = time.perf_counter()
+    ended = CliRunner().invoke(penstock, words)
+    seconds = time.perf_counter() - start
+    if ended.exit_code:
+        raise RuntimeError(f"penstock {' '.join(words)}: {ended.output[-2000:]}")
+    return seconds
+
+
+def _accepted(folder: Path, lines: int, rounds: int) -> list[float]:
+    """Lines a second that one command checks and brings into a ledger that has no workers."""
+    _configure(folder)
+    on_home = ("--home", str(folder))
+    _invoke(*on_home, "migrate")
+    speeds = []
+    for number in range(rounds):
+        source = folder / f"in-{number}.jsonl"
+        write_distinct(source, lines, round_number=number)
+        speeds.append(lines / _invoke(*on_home, "batch", "submit", str(source)))
+    return speeds
 
 
 def _texts(lines: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -117,12 +135,15 @@ def batch(
         del os.environ[variable]
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
         distinct, repeating = _measure(Path(name), lines, rounds)
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
+        accepted = _accepted(Path(name), _ACCEPTED * lines, rounds)
     facts = {
         "lines": lines,
         "ratio_distinct": _spread(pair.ratio for pair in distinct),
         "ratio_repeating": _spread(pair.ratio for pair in repeating),
         "lines_per_s": _spread(lines / pair.penstock_s for pair in distinct),
         "runner_lines_per_s": _spread(lines / pair.runner_s for pair in distinct),
+        "accepted_per_s": _spread(accepted),
         "cached_share_distinct": _spread(pair.cached / lines for pair in distinct),
         "cached_share_repeating": _spread(pair.cached / lines for pair in repeating),
     }
@@ -132,7 +153,8 @@ def batch(
         _show(facts)
 
 
-def _measure(folder: Path, lines: int, rounds: int) -> tuple[list[Pair], list[Pair]]:
+def _configure(folder: Path) -> None:
+    """Our commands, and their children, read a file that has one tier."""
     toml = folder / "penstock.toml"
     options = "\n".join(f"{name} = {value}" for name, value in _ENGINE.items())
     toml.write_text(
@@ -140,7 +162,11 @@ def _measure(folder: Path, lines: int, rounds: int) -> tuple[list[Pair], list[Pa
         "[routing]\nrules = []\n",
         encoding="utf-8",
     )
-    os.environ["PENSTOCK_CONFIG"] = str(toml)  # the children read the same file
+    os.environ["PENSTOCK_CONFIG"] = str(toml)
+
+
+def _measure(folder: Path, lines: int, rounds: int) -> tuple[list[Pair], list[Pair]]:
+    _configure(folder)
     say = Console(stderr=True).print
     log = folder / "runner.log"
     named = {**_ENGINE, "served_model_name": MODEL}
