@@ -1,7 +1,6 @@
 """Which batch a command goes on with, and when it makes a new one."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,6 @@ from tests.batch_files import (
 )
 from tests.batch_worker import BatchWorker
 from tests.examples import rows
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
 
 
 def interrupted(

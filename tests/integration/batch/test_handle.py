@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,6 @@ from penstock_shared.words import BatchState
 from tests.batch_files import a_batch_file, objects
 from tests.batch_worker import BatchWorker
 from tests.examples import rows, succeeded
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
 
 
 @pytest.fixture

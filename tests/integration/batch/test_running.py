@@ -1,7 +1,6 @@
 """A batch from its input to its outputs, on each kind of ledger."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,11 +30,6 @@ from tests.batch_worker import BatchWorker, answer_or_fail
 from tests.examples import rows, succeeded
 
 BOUND_S = 60.0
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
 
 
 def test_wrong_lines_are_reported_before_anything_is_accepted(

@@ -11,7 +11,7 @@ from penstock_producer.cli.main import run
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.migrate import migrate
 from tests.batch_worker import BatchWorker
-from tests.integration.batch_commands.files import Done, Penstock
+from tests.integration.batch.commands.files import Done, Penstock
 
 
 @pytest.fixture

@@ -32,11 +32,6 @@ from tests.batch_worker import COST_PUSD, BatchWorker
 from tests.examples import rows
 
 
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
-
-
 def test_a_cancelled_batch_has_every_line_in_one_of_the_files(
     settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,6 @@ from tests.batch_files import (
     start,
 )
 from tests.batch_worker import BatchWorker
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
 
 
 @pytest.mark.parametrize("spelling", ["./out.jsonl", "link.jsonl", "hard.jsonl"])

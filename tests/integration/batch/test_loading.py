@@ -36,11 +36,6 @@ from tests.batch_worker import BatchWorker
 from tests.examples import rows
 
 
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
-
-
 def began(settings: Settings, database: Database, source: Source) -> BatchRecord:
     """A batch of which nothing is loaded."""
     return BatchRun(settings, database, source, RunOptions()).start(prepare(source, settings))

@@ -1,7 +1,6 @@
 """What a batch has by now, and tables with their columns."""
 
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,11 +34,6 @@ from tests.batch_worker import COST_PUSD, BatchWorker
 from tests.examples import an_answer, succeeded
 
 BOUND_S = 60.0
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Settings], ledger_url: str) -> Settings:
-    return make_settings(ledger_url=ledger_url)
 
 
 def test_a_folder_is_read_in_parts_and_summed_up(

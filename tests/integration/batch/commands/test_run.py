@@ -14,7 +14,7 @@ from penstock_shared.ledger.claiming import Claim
 from penstock_shared.ledger.database import Database
 from penstock_shared.ledger.settling import Settlement
 from tests.batch_worker import BatchWorker, answer_or_fail
-from tests.integration.batch_commands.files import (
+from tests.integration.batch.commands.files import (
     Penstock,
     names,
     questions,
