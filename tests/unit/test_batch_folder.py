@@ -105,6 +105,20 @@ def test_the_list_of_files_passed_over_is_bounded(
     assert (len(source.skipped), source.skipped_count) == (1, 2)
 
 
+@pytest.mark.parametrize("change", ["written", "added", "taken away"])
+def test_a_later_reading_ends_before_a_document_that_has_changed(folder: Path, change: str) -> None:
+    source = opened(folder, chunk_tokens=60)
+    first = list(source.lines())
+    assert [line.custom_id for line in source.lines()] == [line.custom_id for line in first]
+    if change == "written":
+        (folder / "sông.txt").write_text(STORY + "Hết.", encoding="utf-8")
+    elif change == "added":
+        (folder / "c.txt").write_text("Ngắn.", encoding="utf-8")
+    else:
+        (folder / "sông.txt").unlink()
+    assert [line.custom_id for line in source.lines()] == ["b.TXT#1"]
+
+
 def test_a_start_gives_the_tail(folder: Path) -> None:
     source = opened(folder, chunk_tokens=40)
     lines = list(source.lines())

@@ -118,7 +118,7 @@ class Loader:
 
     def _put(self, source: list[Line], *, waits: bool) -> bool:
         """Load some lines; False when the loader is to stop."""
-        if self.loaded + len(source) > self._batch.total or not self._source.stamp.holds():
+        if self.loaded + len(source) > self._batch.total or not self._source.stamp.may_hold():
             raise self._modified()
         waiting = [source]
         while waiting:

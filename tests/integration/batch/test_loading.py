@@ -91,6 +91,23 @@ def test_an_input_that_is_changed_in_place_is_noticed_and_the_old_one_goes_on(
     assert custom_ids(tmp_path / "out.jsonl") == {f"line-{n}": 1 for n in range(1, 101)}
 
 
+def test_a_folder_that_changes_while_it_is_loaded_gives_no_wrong_line(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:03}.txt").write_text(f"What is {number}?")
+    source = source_of(folder, settings, template="{{ text }}")
+    with monkeypatch.context() as patch:
+        after_each_group(patch, lambda _: (folder / "150.txt").write_text("What is new?"))
+        with pytest.raises(InvalidBatch, match="input_modified"):
+            start(settings, database, source, RunOptions()).load()
+    [record] = records.newest(database)
+    assert (record.loaded, record.state) == (150, BatchState.PAUSED)
+    assert not any("new" in row.request for row in rows(database, Job))
+
+
 def test_an_input_that_changes_while_it_is_checked_is_not_accepted(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """A folder of documents becomes lines: one for each chunk of each document."""
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from penstock_producer.batch.reading.documents import MARKDOWN_SUFFIXES, Documen
 from penstock_producer.batch.reading.line import BadLine, Line, LineError
 from penstock_producer.batch.reading.making import Maker, check_custom_id
 from penstock_producer.batch.reading.options import CHAT, ReadOptions
+from penstock_producer.batch.reading.stamp import facts_of
 from penstock_producer.batch.reading.table import with_system
 from penstock_producer.batch.reading.templates import PromptTemplate
 from penstock_shared.settings import Settings
@@ -25,6 +27,9 @@ class Corpus:
     A chunk's custom_id is its document's name, ``#`` and its number in the document. What is
     wrong with a document as a whole stands before its chunks, as number 0. With a reduce prompt, a
     line with the document's name comes after its chunks.
+
+    The first reading remembers what it read. A later one ends before the first document that is
+    another one by now: the lines so far are as they were.
 
     ``skipped`` says which files the newest reading passed over, and why: at most 1,000 of them;
     ``skipped_count`` is how many there were.
@@ -45,6 +50,7 @@ class Corpus:
         PromptTemplate.maybe(self._reduce, "the reduce prompt")
         self._system = PromptTemplate.maybe(options.system, "the system template")
         self._read_bytes = 0
+        self._first_marks: array[int] | None = None  # of each document, in order
 
     def position(self) -> float:
         """Share of the documents' bytes that was read."""
@@ -59,8 +65,12 @@ class Corpus:
         """The chunks from number ``start`` on; documents before it are cut, but not rendered."""
         number = self._read_bytes = self.skipped_count = 0
         self.skipped.clear()
+        marks = array("q")
         for document in self._folder.walk(self._skip):
             error, chunks = self._cut(document)
+            marks.append(hash((document.name, facts_of(document.path))))
+            if self._is_another(marks):
+                return
             first = number + 1
             if error is not None:
                 number += 1
@@ -75,6 +85,13 @@ class Corpus:
                 if number >= start:
                     yield self._sum(number, document, self._reduce, (first, number - 1))
             self._read_bytes += document.size_bytes
+        self._first_marks = self._first_marks or marks
+
+    def _is_another(self, marks: "array[int]") -> bool:
+        """Whether the newest document is not what the first reading found in its place."""
+        place = len(marks) - 1
+        known = self._first_marks
+        return known is not None and known[place : place + 1] != marks[place:]
 
     @cached_property
     def _size_bytes(self) -> int:
