@@ -84,7 +84,7 @@ def keys_of(redis: Redis) -> dict[str, bytes]:
 def pages_of_flower(home: Home, ids: Iterable[str]) -> dict[str, bytes]:
     """What Flower shows in its pages and by its interface, also about each of these jobs."""
     password = password_of(home)
-    workers = {str(task["worker"]) for task in tasks_of(home).values() if task["worker"]}
+    workers = {str(worker) for task in tasks_of(home).values() if (worker := task.get("worker"))}
     paths = [
         *("/workers", "/tasks", "/broker", "/metrics", "/api/tasks?limit=10000"),
         *("/api/workers?refresh=1", "/api/queues/length"),
